@@ -1,0 +1,1 @@
+"""Turns a list of image URLs into a dataset that trains first time."""

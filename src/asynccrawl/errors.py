@@ -1,0 +1,59 @@
+"""The exceptions of asynccrawl.
+
+CrawlError              what a caller of crawl() may see
+ |- ListError           the list cannot be read (exit 2)
+ |- StorageError        the destination or the sink failed; what is recorded stays (exit 3)
+ '- DestinationBusy     another run holds the destination (exit 4)
+FetchError              one hop failed; the engine turns it into a retry or a Failure
+InvalidImage            a body is no picture that may be kept; the engine turns it into a Failure
+"""
+
+from __future__ import annotations
+
+from .models import Reason
+
+
+class CrawlError(Exception):
+    """Base of the errors that end a crawl."""
+
+
+class ListError(CrawlError):
+    """The list cannot be opened or read. The message says which file, where, and what to do."""
+
+
+class StorageError(CrawlError):
+    """Writing failed for a cause that is not one record's: a full disk, a failing device, a sink that raised."""
+
+
+class DestinationBusy(CrawlError):
+    """Another run is writing to the destination."""
+
+
+class FetchError(Exception):
+    """One hop failed.
+
+    `reason` and `detail` say why, `retryable` whether a later attempt may succeed. `http_status` is the answer's
+    status if there was one; `retry_after` the seconds its server asked to be left alone; `elapsed` the seconds spent.
+    """
+
+    def __init__(self, reason: Reason, retryable: bool, detail: str, *, http_status: int | None = None,
+                 retry_after: float | None = None) -> None:  # fmt: skip
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.retryable = retryable
+        self.detail = detail
+        self.http_status = http_status
+        self.retry_after = retry_after
+        self.elapsed = 0.0
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.reason, self.retryable, self.detail)
+
+
+class InvalidImage(Exception):
+    """A body that may not be kept, with its Reason. Crosses threads and processes, so it pickles whole."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail

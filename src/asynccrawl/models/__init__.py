@@ -1,0 +1,21 @@
+"""The values that travel through a crawl: frozen, slotted, checked when made."""
+
+from .reason import Reason, Status
+from .records import NAME_BYTES, Hop, Purpose, Record, Request, suffixed
+from .results import Failure, Outcome, Response, Result, Sample
+
+__all__ = [
+    "NAME_BYTES",
+    "Failure",
+    "Hop",
+    "Outcome",
+    "Purpose",
+    "Reason",
+    "Record",
+    "Request",
+    "Response",
+    "Result",
+    "Sample",
+    "Status",
+    "suffixed",
+]

@@ -1,0 +1,98 @@
+"""What goes in: a list entry (Request), its place in the crawl (Record), one HTTP exchange to make (Hop)."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+NAME_BYTES = 200
+"""The longest name: leaves room for extension and suffixes below the 255 bytes that file systems allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One list entry as its author wrote it.
+
+    `url` is kept as written; `key` names the image (`n01440764_36`); `label` is its class; `extra` holds the
+    list's other columns and travels to sinks and, nested, to the manifest. An unusable URL is no error here:
+    it becomes a Failure with its reason. Raises TypeError for a value of another type.
+    """
+
+    url: str
+    key: str | None = None
+    label: str | None = None
+    extra: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.url, str):
+            raise TypeError(f"Request.url must be a str, not {type(self.url).__name__}")
+        for field in ("key", "label"):
+            if not isinstance(getattr(self, field), str | None):
+                raise TypeError(f"Request.{field} must be a str or None, not {getattr(self, field)!r:.80}")
+        if not isinstance(self.extra, Mapping | None):
+            raise TypeError(f"Request.extra must be a mapping or None, not {type(self.extra).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A request that was admitted to the crawl.
+
+    `ordinal` counts records from 0, `line` is 1-based, `name` is safe and, once the backlog has entered it,
+    unique in the destination; `label` is safe too. `host` is the key under which politeness is kept.
+    """
+
+    ordinal: int
+    line: int
+    name: str
+    label: str | None
+    request: Request
+    host: str
+
+    def __post_init__(self) -> None:
+        if self.ordinal < 0 or self.line < 1:
+            raise ValueError(f"ordinal {self.ordinal} or line {self.line} is out of range")
+        if not self.name or not self.host:
+            raise ValueError("a Record needs a name and a host")
+
+    def renamed(self, salt: str = "") -> Record:
+        """The same record under the name it takes when its own is another's."""
+        return replace(self, name=suffixed(self.name, f"{self.request.key or ''}{self.request.url}{salt}"))
+
+
+def suffixed(name: str, text: str) -> str:
+    """`name`, shortened as needed, with `_` and 8 hex digits of the SHA-256 of `text`."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{name[: NAME_BYTES - 9]}_{digest}"
+
+
+class Purpose(enum.StrEnum):
+    """What a hop is for. (robots.txt joins when it gates its host.)"""
+
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One HTTP exchange to make for a record: its first request, a retry, or the next step of a redirect.
+
+    `attempt` counts from 1; `hops` is the number of redirects followed in this attempt; `seconds_left` is what
+    remains of the attempt's deadline, which counts fetching and never waiting; `elapsed` is what the record has
+    spent fetching so far, over all attempts (seconds).
+    """
+
+    record: Record
+    url: str
+    host: str
+    seconds_left: float
+    attempt: int = 1
+    hops: int = 0
+    elapsed: float = 0.0
+    purpose: Purpose = Purpose.IMAGE
+
+    @classmethod
+    def first(cls, record: Record, seconds: float, attempt: int = 1) -> Hop:
+        """The hop that begins an attempt at `record` with a deadline of `seconds`."""
+        return cls(record, record.request.url, record.host, seconds, attempt)

@@ -1,0 +1,183 @@
+"""What comes out: an answer (Response), a picture (Sample), a cause (Failure), and the row both end in (Outcome)."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .reason import Reason, Status
+from .records import Record, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What one hop brought: a body (status 200), or where to look instead (`location`).
+
+    Exactly one of `data`, `path` and `location` is set. `path` is a spooled body that its taker removes.
+    `framed` is false when only the closing of the connection ended the body, so that its end proves nothing.
+    """
+
+    url: str
+    http_status: int
+    elapsed: float
+    data: bytes | None = None
+    path: Path | None = None
+    size: int = 0
+    location: str | None = None
+    content_type: str | None = None
+    etag: str | None = None
+    framed: bool = True
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.data, self.path, self.location)) != 1:
+            raise ValueError("a Response has exactly one of data, path and location")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A validated picture on its way to a sink, or read back from a dataset.
+
+    The bytes are in `data`, or in the file `path` (`temporary`: a spooled body that the sink may move; in `stream`
+    it lasts until the next item). `format` is the decoded one (`jpeg`, `png`, ...), `width` and `height` are
+    pixels, `mode` is Pillow's, `bytes` and `sha256` (hex) are of what is stored. Read back from a plain folder its
+    URL and hashes may be None.
+    """
+
+    request: Request
+    ordinal: int
+    name: str
+    label: str | None
+    format: str
+    data: builtins.bytes | None = None
+    path: Path | None = None
+    temporary: bool = False
+    split: str | None = None
+    width: int | None = None
+    height: int | None = None
+    mode: str | None = None
+    bytes: int = 0
+    sha256: str | None = None
+    final_url: str | None = None
+    content_type: str | None = None
+    line: int | None = None
+    http_status: int | None = None
+    attempts: int = 0
+    elapsed: float = 0.0
+    etag: str | None = None
+    detail: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.data is None) == (self.path is None):
+            raise ValueError("a Sample has its bytes in data or in path, not in both or neither")
+
+    async def read(self) -> builtins.bytes:
+        """The picture's bytes, wherever they are. Raises OSError when the file cannot be read."""
+        if self.data is not None:
+            return self.data
+        assert self.path is not None
+        return await asyncio.to_thread(self.path.read_bytes)
+
+    def discard(self) -> None:
+        """Remove a spooled body that no sink will take."""
+        if self.temporary and self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that was not saved, and why. `retryable`: another run may help. `elapsed` is in seconds."""
+
+    request: Request
+    ordinal: int
+    name: str | None
+    reason: Reason
+    retryable: bool = False
+    detail: str | None = None
+    http_status: int | None = None
+    attempts: int = 0
+    elapsed: float = 0.0
+    final_url: str | None = None
+    line: int | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        Reason(self.reason)
+
+    @classmethod
+    def of(cls, record: Record, reason: Reason, detail: str, *, retryable: bool = False) -> Failure:
+        """The failure of a record that was never requested, or for a cause that lies before any request."""
+        return cls(
+            record.request,
+            record.ordinal,
+            record.name,
+            reason,
+            retryable,
+            detail,
+            line=record.line,
+            label=record.label,
+        )
+
+
+Result = Sample | Failure
+"""What the engine puts out and `stream` yields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a record ended: a row of the manifest, in the manifest's words.
+
+    `ordinal` is None once the record has left the list. `replaces` is set only when a retraction takes back an
+    earlier outcome; `suspect` marks a saved file that should have been retracted and could not be.
+    """
+
+    ordinal: int | None
+    line: int | None
+    key: str | None
+    name: str | None
+    label: str | None
+    url: str
+    final_url: str | None
+    status: Status
+    reason: Reason | None
+    retryable: bool
+    detail: str | None
+    http_status: int | None
+    attempts: int
+    path: str | None = None
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    mode: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    elapsed: float = 0.0
+    extra: Mapping[str, Any] | None = None
+    replaces: Outcome | None = None
+    suspect: bool = False
+
+    @classmethod
+    def of(cls, result: Result, path: str | None = None) -> Outcome:
+        """The outcome of a Failure, or of a Sample that its sink stored at `path`."""
+        return _saved(result, path) if isinstance(result, Sample) else _failed(result)
+
+
+def _saved(sample: Sample, path: str | None) -> Outcome:
+    request = sample.request
+    return Outcome(
+        sample.ordinal, sample.line, request.key, sample.name, sample.label, request.url, sample.final_url,
+        Status.SAVED, None, False, sample.detail, sample.http_status, sample.attempts, path, sample.format,
+        sample.width, sample.height, sample.mode, sample.bytes, sample.sha256, sample.elapsed, request.extra,
+    )  # fmt: skip
+
+
+def _failed(failure: Failure) -> Outcome:
+    request = failure.request
+    return Outcome(
+        failure.ordinal, failure.line, request.key, failure.name, failure.label, request.url, failure.final_url,
+        failure.reason.status, failure.reason, failure.retryable, failure.detail, failure.http_status,
+        failure.attempts, elapsed=failure.elapsed, extra=request.extra,
+    )  # fmt: skip

@@ -1,0 +1,197 @@
+"""Settings in groups, each with its defaults beside it. A flag of the command is a field here, in the same words."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from .models import Reason
+
+FORMATS = ("jpeg", "png", "gif", "webp", "bmp", "tiff", "avif")
+"""The picture formats that are decoded. The list is also the main guard against decoder bombs."""
+
+
+def _at_least(group: object, least: float, *names: str) -> None:
+    for name in names:
+        value = getattr(group, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
+            raise ValueError(f"{name} is {value!r}; it must be a number of at least {least}")
+
+
+def _one_of(group: object, name: str, choices: tuple[str, ...]) -> None:
+    if getattr(group, name) not in choices:
+        raise ValueError(f"{name} is {getattr(group, name)!r}; it must be one of {', '.join(choices)}")
+
+
+def _network(cidr: str) -> None:
+    try:
+        ipaddress.ip_network(cidr)
+    except ValueError as error:
+        raise ValueError(
+            f"allow_net names {cidr!r}, which is no network in CIDR form (127.0.0.0/8): {error}"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostLimits:
+    """How one host is treated. `overrides` gives named hosts limits of their own.
+
+    per_host: requests in flight at once. rate: requests a second, or None for no limit. gap: least seconds between
+    the starts of two requests. max_hold: longest Retry-After (seconds) that is waited for; beyond it the host gets
+    no more requests in this run. window: how many of a host's records are kept in memory; the rest wait in the
+    ledger.
+    """
+
+    per_host: int = 8
+    rate: float | None = None
+    gap: float = 0.0
+    max_hold: float = 300.0
+    window: int = 64
+    overrides: Mapping[str, HostLimits] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "per_host", "window")
+        _at_least(self, 0, "gap", "max_hold")
+        if self.rate is not None and not self.rate > 0:
+            raise ValueError(f"rate is {self.rate}; it must be above 0 requests a second, or None for no limit")
+
+    def of(self, host: str) -> HostLimits:
+        """The limits that hold for `host`."""
+        return self.overrides.get(host, self)
+
+    @property
+    def spacing(self) -> float:
+        """Least seconds between the starts of two requests to a host, from `rate` and `gap`."""
+        return max(self.gap, 1.0 / self.rate if self.rate else 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how late a failed attempt is repeated.
+
+    retries: further attempts after the first. base, cap: seconds of the exponential back-off, of which full jitter
+    takes a random part.
+    """
+
+    retries: int = 3
+    base: float = 1.0
+    cap: float = 60.0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 0, "retries", "base", "cap")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one fetch, and of what is held in memory.
+
+    timeout: seconds an attempt may spend fetching, redirects included. max_bytes: largest body. spool_above: bodies
+    larger than this (bytes) go to a temporary file. buffer_bytes: fetched bytes that may wait for decoder and sink
+    before fetching pauses. sleep: seconds a slot rests after each image.
+    """
+
+    timeout: float = 60.0
+    max_bytes: int = 64 * 2**20
+    spool_above: int = 2**20
+    buffer_bytes: int = 64 * 2**20
+    sleep: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "max_bytes", "spool_above", "buffer_bytes")
+        _at_least(self, 0, "sleep")
+        if not self.timeout > 0:
+            raise ValueError(f"timeout is {self.timeout}; it must be above 0 seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Who we are and where we may connect.
+
+    allow_net: networks (CIDR) opened although they are not public. user_agent: the header sent. max_redirects: hops
+    followed in one attempt. ca_file: certificates to trust instead of the system's. insecure: accept any certificate.
+    """
+
+    allow_net: tuple[str, ...] = ()
+    user_agent: str = "asynccrawl/0.1 (image dataset crawler)"
+    max_redirects: int = 5
+    ca_file: str | None = None
+    insecure: bool = False
+
+    def __post_init__(self) -> None:
+        _at_least(self, 0, "max_redirects")
+        for cidr in self.allow_net:
+            _network(cidr)
+        if not self.user_agent or not self.user_agent.isprintable() or not self.user_agent.isascii():
+            raise ValueError(f"user_agent is {self.user_agent!r}; it must be printable ASCII text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePolicy:
+    """Which bodies count as pictures worth keeping.
+
+    decode: `full` decodes the first frame, `header` only opens the file, `none` only looks at its first bytes.
+    formats: those kept. max_pixels: largest width x height, checked before decoding. placeholders: `known` refuses
+    pictures whose signature is on the shipped list, `off` keeps them.
+    """
+
+    decode: str = "full"
+    formats: tuple[str, ...] = FORMATS
+    max_pixels: int = 50_000_000
+    placeholders: str = "known"
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "max_pixels")
+        _one_of(self, "decode", ("full", "header", "none"))
+        _one_of(self, "placeholders", ("known", "off"))
+        for name in self.formats:
+            if name not in FORMATS:
+                raise ValueError(f"formats names {name!r}; known are {', '.join(FORMATS)}")
+        if not self.formats:
+            raise ValueError(f"formats is empty; known are {', '.join(FORMATS)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOptions:
+    """How the list is read. format: `auto` decides line by line. offset: leading records to pass over."""
+
+    format: str = "auto"
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of(self, "format", ("auto", "imagenet", "urls"))
+        _at_least(self, 0, "offset")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of a crawl. concurrency: fetches in flight over all hosts."""
+
+    concurrency: int = 100
+    hosts: HostLimits = HostLimits()
+    retry: RetryPolicy = RetryPolicy()
+    limits: Limits = Limits()
+    network: Network = Network()
+    image: ImagePolicy = ImagePolicy()
+    list: ListOptions = ListOptions()
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "concurrency")
+        for f in fields(self)[1:]:
+            if type(getattr(self, f.name)) is not type(f.default):
+                raise TypeError(f"Settings.{f.name} must be a {type(f.default).__name__}")
+
+    def deciding(self) -> dict[Reason, Any]:
+        """The value of the setting that decides each Reason; when it has changed, the outcome is open again."""
+        image = self.image
+        return {
+            Reason.TOO_LARGE: self.limits.max_bytes,
+            Reason.TOO_MANY_PIXELS: image.max_pixels,
+            Reason.UNSUPPORTED_FORMAT: sorted(image.formats),
+            Reason.CORRUPT: image.decode,
+            Reason.PLACEHOLDER: image.placeholders,
+            Reason.BLOCKED_ADDRESS: sorted(self.network.allow_net),
+            Reason.REDIRECT_LOOP: self.network.max_redirects,
+            Reason.TLS: [self.network.insecure, self.network.ca_file],
+        }
