@@ -33,7 +33,7 @@ class FetchError(Exception):
     """One hop failed.
 
     `reason` and `detail` say why, `retryable` whether a later attempt may succeed. `http_status` is the answer's
-    status if there was one; `retry_after` the seconds its server asked to be left alone; `elapsed` the seconds spent.
+    status if there was one; `retry_after` the seconds its server asked to be left alone.
     """
 
     def __init__(self, reason: Reason, retryable: bool, detail: str, *, http_status: int | None = None,
@@ -44,7 +44,6 @@ class FetchError(Exception):
         self.detail = detail
         self.http_status = http_status
         self.retry_after = retry_after
-        self.elapsed = 0.0
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.reason, self.retryable, self.detail)

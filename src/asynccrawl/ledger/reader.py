@@ -1,0 +1,109 @@
+"""Reading a ledger: the manifest, streamed, and the counts that a report is made from. Works during a run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import StorageError
+from ..models import Outcome
+from . import schema
+from .rows import MANIFEST_FIELDS, outcome_of
+
+_COUNTS = "sum(status='saved'), sum(status='failed'), sum(status='skipped')"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over a whole ledger. The triples are (saved, failed, skipped)."""
+
+    by_status: dict[str, int] = field(default_factory=dict)
+    by_reason: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+    retryable: dict[str, int] = field(default_factory=dict)
+    by_host: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    other_hosts: tuple[int, int, int] = (0, 0, 0)
+    hosts: int = 0
+    by_label: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+
+
+def count_of(connection: sqlite3.Connection) -> dict[str, int]:
+    """Rows by status; a pending row whose record has left the list is none of it."""
+    sql = "SELECT status, count(*) FROM records WHERE status<>'pending' OR ordinal IS NOT NULL GROUP BY status"
+    return dict(connection.execute(sql).fetchall())
+
+
+def tally(connection: sqlite3.Connection, hosts: int) -> Tally:
+    """Count everything, naming the `hosts` hosts with the most records."""
+    result = Tally(by_status=count_of(connection))
+    sql = """SELECT reason, count(*), sum(retryable), min(id) FROM records
+             WHERE status IN ('failed', 'skipped') GROUP BY reason ORDER BY count(*) DESC, reason"""
+    for reason, n, retryable, first in connection.execute(sql).fetchall():
+        result.by_reason[reason] = n
+        result.retryable[reason] = retryable
+        result.examples[reason] = connection.execute("SELECT url FROM records WHERE id=?", (first,)).fetchone()[0]
+    for label, *counts in connection.execute(_grouped("label", "label IS NOT NULL") + " ORDER BY label"):
+        result.by_label[label] = (counts[0], counts[1], counts[2])
+    _tally_hosts(connection, hosts, result)
+    return result
+
+
+def _tally_hosts(connection: sqlite3.Connection, hosts: int, result: Tally) -> None:
+    rest = [0, 0, 0]
+    for host, *counts in connection.execute(_grouped("host", "host<>''") + " ORDER BY count(*) DESC, host"):
+        if len(result.by_host) < hosts:
+            result.by_host[host] = (counts[0], counts[1], counts[2])
+        else:
+            rest = [a + b for a, b in zip(rest, counts, strict=True)]
+        result.hosts += 1
+    result.other_hosts = (rest[0], rest[1], rest[2])
+
+
+def _grouped(column: str, condition: str) -> str:
+    return f"SELECT {column}, {_COUNTS} FROM records WHERE status<>'pending' AND {condition} GROUP BY {column}"
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads, also while a crawl is writing. Raises StorageError when there is no ledger."""
+    if not path.is_file():
+        raise StorageError(f"{path.parent}: there is no ledger here ({path.name}); has a crawl written to it?")
+    try:
+        with closing(_open(path)) as connection:
+            schema.check(connection)
+            yield connection
+    except sqlite3.Error as error:
+        raise StorageError(f"{path}: cannot be read as a ledger: {error}") from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open for writing where allowed, since only a writer may recover what a killed run has left in the log."""
+    for mode in ("mode=rw", "mode=ro", "mode=ro&immutable=1"):
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=10.0, isolation_level=None)
+        try:
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            connection.close()
+            if mode.endswith("immutable=1"):
+                raise
+            continue
+        return connection
+    raise AssertionError("unreachable")
+
+
+def manifest(connection: sqlite3.Connection) -> Iterator[Outcome]:
+    """Every outcome in list order, then those whose record has left the list."""
+    for condition in ("ordinal IS NOT NULL ORDER BY ordinal", "ordinal IS NULL ORDER BY id"):
+        sql = f"SELECT {', '.join(MANIFEST_FIELDS)}, suspect FROM records WHERE status<>'pending' AND {condition}"
+        for row in connection.execute(sql):
+            yield outcome_of(row)
+
+
+def row_of(outcome: Outcome) -> dict[str, Any]:
+    """The manifest's object of an outcome, with its fields in the manifest's order."""
+    return {name: getattr(outcome, name) for name in MANIFEST_FIELDS}

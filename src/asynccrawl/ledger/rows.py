@@ -1,0 +1,81 @@
+"""Rows to values and back: how a Record, a Failure and an Outcome look in the ledger's table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from ..models import Failure, Outcome, Reason, Record, Request, Status
+
+RECORD_COLUMNS = "ordinal, line, name, label, key, url, extra, host"
+MANIFEST_FIELDS = (
+    "ordinal", "line", "key", "name", "label", "url", "final_url", "status", "reason", "retryable", "detail",
+    "http_status", "attempts", "path", "format", "width", "height", "mode", "bytes", "sha256", "elapsed", "extra",
+)  # fmt: skip
+"""The manifest's fields, in its order."""
+SETTLE = """
+UPDATE records SET status=?, reason=?, retryable=?, detail=?, http_status=?, attempts=?, final_url=?, path=?,
+    format=?, width=?, height=?, mode=?, bytes=?, sha256=?, elapsed=?, suspect=?, run=?, not_before=NULL
+WHERE ordinal=?
+"""
+
+
+def ident(request: Request) -> int:
+    """A signed 64-bit hash of key and URL: the identity that a row keeps when its record moves in the list."""
+    text = request.url if request.key is None else f"{request.key}\0{request.url}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def dump(extra: Mapping[str, Any] | None) -> str | None:
+    """The JSON form of a request's extra columns."""
+    return None if extra is None else json.dumps(dict(extra), ensure_ascii=False, separators=(",", ":"))
+
+
+def load(extra: str | None) -> dict[str, Any] | None:
+    """What `dump` wrote."""
+    return None if extra is None else json.loads(extra)
+
+
+def record_of(row: sqlite3.Row | tuple[Any, ...]) -> Record:
+    """The Record in a row of RECORD_COLUMNS."""
+    ordinal, line, name, label, key, url, extra, host = row
+    return Record(ordinal, line, name, label, Request(url, key, label, load(extra)), host)
+
+
+def outcome_of(row: sqlite3.Row | tuple[Any, ...]) -> Outcome:
+    """The Outcome in a row of MANIFEST_FIELDS and `suspect`."""
+    values = dict(zip(MANIFEST_FIELDS, row, strict=False))
+    values["extra"] = load(values["extra"])
+    values["status"] = Status(values["status"])
+    values["reason"] = Reason(values["reason"]) if values["reason"] else None
+    values["retryable"] = bool(values["retryable"])
+    return Outcome(**values, suspect=bool(row[-1]))
+
+
+def settled(outcome: Outcome, run: int) -> tuple[Any, ...]:
+    """The parameters of SETTLE for an outcome decided in `run`."""
+    o = outcome
+    return (
+        o.status, o.reason, o.retryable, o.detail, o.http_status, o.attempts, o.final_url, o.path, o.format,
+        o.width, o.height, o.mode, o.bytes, o.sha256, o.elapsed, o.suspect, run, o.ordinal,
+    )  # fmt: skip
+
+
+def entered(item: Record | Failure, run: int, *, owns_name: bool) -> tuple[Any, ...]:
+    """The parameters of an INSERT for a record that waits, or for a failure that is about to be recorded."""
+    request, name = item.request, item.name
+    host = item.host if isinstance(item, Record) else ""
+    folded = name.lower() if owns_name and name else None
+    return (
+        item.ordinal, item.line, ident(request), request.key, request.url, dump(request.extra), name, folded,
+        item.label, host, Status.PENDING, run,
+    )  # fmt: skip
+
+
+INSERT = """
+INSERT INTO records (ordinal, line, ident, key, url, extra, name, folded, label, host, status, run)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (folded) DO NOTHING
+"""

@@ -1,0 +1,74 @@
+"""The ledger's tables. `PRAGMA user_version` holds VERSION; a file of another version is refused, never guessed at."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from ..errors import StorageError
+
+VERSION = 1
+APPLICATION_ID = 0x61637277  # "acrw", which file(1) and SQLite tools show
+
+_TABLES = """
+CREATE TABLE runs (
+    run         INTEGER PRIMARY KEY,
+    started     REAL NOT NULL,          -- seconds since 1970
+    deciding    TEXT NOT NULL           -- JSON: reason -> the setting that decides it
+);
+CREATE TABLE records (
+    id          INTEGER PRIMARY KEY,
+    ordinal     INTEGER UNIQUE,         -- place in the list, from 0; NULL once the record has left it
+    line        INTEGER,                -- 1-based
+    ident       INTEGER NOT NULL,       -- 64 bits of a hash of key and URL
+    key         TEXT,
+    url         TEXT NOT NULL,
+    extra       TEXT,                   -- JSON object
+    name        TEXT,
+    folded      TEXT UNIQUE,            -- the name in lower case, if this row owns it
+    label       TEXT,
+    host        TEXT NOT NULL,          -- '' for what cannot be requested
+    status      TEXT NOT NULL,          -- pending, saved, failed, skipped
+    reason      TEXT,
+    retryable   INTEGER NOT NULL DEFAULT 0,
+    detail      TEXT,
+    http_status INTEGER,
+    attempts    INTEGER NOT NULL DEFAULT 0,
+    final_url   TEXT,
+    path        TEXT,                   -- relative to the destination
+    format      TEXT,
+    width       INTEGER,
+    height      INTEGER,
+    mode        TEXT,
+    bytes       INTEGER,
+    sha256      TEXT,
+    elapsed     REAL NOT NULL DEFAULT 0,
+    not_before  REAL,                   -- seconds since 1970; a pending row is not fetched earlier
+    suspect     INTEGER NOT NULL DEFAULT 0,
+    run         INTEGER NOT NULL        -- the run that entered or decided the row
+);
+CREATE INDEX records_by_ident ON records (ident);
+CREATE INDEX records_pending ON records (host, ordinal) WHERE status = 'pending';
+"""
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Create the tables in a new file, or check that an old one is ours and of this version."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if version == 0 and not tables:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {_TABLES}"
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+        )
+    else:
+        check(connection)
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Raise StorageError unless the file is a ledger of this version."""
+    found = connection.execute("PRAGMA application_id").fetchone()[0]
+    if found != APPLICATION_ID:
+        raise StorageError("the file is an SQLite database, but no ledger of asynccrawl; move it away")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != VERSION:
+        raise StorageError(f"the ledger has schema version {version}, this program reads {VERSION}; upgrade asynccrawl")
