@@ -1,0 +1,8 @@
+"""The one asynchronous loop, and what it asks of its neighbours."""
+
+from .engine import Engine, EngineSnapshot
+from .passing import Feed
+from .protocols import Backlog, Decoder, Fetcher
+from .state import BATCH
+
+__all__ = ["BATCH", "Backlog", "Decoder", "Engine", "EngineSnapshot", "Feed", "Fetcher"]

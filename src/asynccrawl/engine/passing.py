@@ -1,0 +1,159 @@
+"""One pass over a feed: reading ahead, giving slots to whoever's turn it is, refilling windows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from ..frontier import Refill
+from ..models import Failure, Hop, Record
+from .hops import Hops
+from .outbox import Outbox
+from .protocols import Backlog
+from .state import BATCH, State
+
+Feed = AsyncGenerator[Sequence[Record | Failure], None]
+"""Records to fetch and failures to pass on, in batches, in list order. The engine closes it."""
+
+
+class Pass:
+    """One pass over a feed."""
+
+    def __init__(self, state: State, feed: Feed, backlog: Backlog) -> None:
+        self._state = state
+        self._feed = feed
+        self._backlog = backlog
+        self._settings = state.settings
+        self._frontier = state.frontier
+        self._clock = state.clock
+        self._slots = asyncio.BoundedSemaphore(self._settings.concurrency)
+        self._wake = asyncio.Event()
+        self._appetite = asyncio.Event()
+        self._refilling = False
+        self._error: BaseException | None = None
+        self._group = asyncio.TaskGroup()
+        self._reader: asyncio.Task[None] | None = None
+        self.reading = True
+        most = max(4 * BATCH, 2 * self._settings.concurrency)
+        self.outbox = Outbox(self._settings.limits.buffer_bytes, most, self._stir)
+        self._hops = Hops(state, backlog, self.outbox, self._slots, self._wake.set)
+
+    async def go(self) -> None:
+        """The whole pass. Leaves the outbox closed, however it ends."""
+        try:
+            async with self._group:
+                self._reader = self._group.create_task(self._read())
+                self._group.create_task(self._dispatch())
+                if self._state.draining:
+                    self.stop()
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+        finally:
+            self.outbox.close()
+        if self._error:
+            raise self._error
+
+    def stop(self) -> None:
+        """Begin nothing more. The rows of what had not begun are still pending."""
+        self._frontier.clear()
+        if self._reader:
+            self._reader.cancel()
+        self.reading = False
+        self._stir()
+
+    # --- reading ahead
+
+    async def _read(self) -> None:
+        try:
+            async with aclosing(self._feed) as feed:
+                async for batch in feed:
+                    for item in await self._backlog.enter(batch):
+                        self._offer(item)
+                    await self._hungry()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            # What was read before the damage is in the ledger; end tidily, then tell.
+            self._error = error
+            self._state.draining = True
+            self._frontier.clear()
+        finally:
+            self.reading = False
+            self._stir()
+
+    def _offer(self, item: Record | Failure) -> None:
+        if isinstance(item, Failure):
+            self.outbox.put(item)
+            return
+        hop = Hop.first(item, self._settings.limits.timeout)
+        if not self._hops.refused(hop) and self._frontier.offer(hop, self._clock()):
+            self._wake.set()
+
+    async def _hungry(self) -> None:
+        """Wait until reading further could help: some slot may be free for want of hosts, and results have room."""
+        while self._frontier.ready_hosts >= self._settings.concurrency or self.outbox.full:
+            self._appetite.clear()
+            await self._appetite.wait()
+
+    # --- starting
+
+    async def _dispatch(self) -> None:
+        while not self._over():
+            await self._slots.acquire()
+            hop = None if self.outbox.full else self._frontier.next(self._clock())
+            if self._frontier.ready_hosts < self._settings.concurrency:
+                self._appetite.set()
+            if hop is None:
+                self._slots.release()
+                await self._pause()
+                continue
+            self._hops.active += 1
+            self._group.create_task(self._hops.carry_out(hop))
+
+    def _over(self) -> bool:
+        return not (self.reading or self._hops.active or self._refilling) and self._frontier.idle
+
+    async def _pause(self) -> None:
+        """Wait for an event, or for the moment at which a host may start again."""
+        if self._frontier.hungry and not self._refilling:
+            self._refilling = True
+            self._group.create_task(self._refill())
+        self._wake.clear()
+        if self._over():
+            return
+        due, timer = self._frontier.wake_at(), None
+        if due is not None:
+            timer = asyncio.get_running_loop().call_later(max(0.0, due - self._clock()), self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            if timer:
+                timer.cancel()
+
+    def _stir(self) -> None:
+        self._wake.set()
+        self._appetite.set()
+
+    async def _refill(self) -> None:
+        """Bring spilled records back into the windows that have room."""
+        try:
+            while wanted := self._frontier.refills():
+                for one in wanted:
+                    await self._refill_one(one)
+        finally:
+            self._refilling = False
+            self._stir()
+
+    async def _refill_one(self, wanted: Refill) -> None:
+        records = await self._backlog.take(wanted.host, wanted.after, wanted.n)
+        if not self._state.draining:
+            hops = [Hop.first(record, self._settings.limits.timeout) for record in records]
+            self._frontier.refill(wanted, hops, self._clock())
+            self._wake.set()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error inside a group: one is the cause, the others followed from it."""
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

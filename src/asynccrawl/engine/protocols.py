@@ -1,0 +1,38 @@
+"""What the engine needs of others: something that fetches, something that decodes, something that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ..errors import FetchError
+from ..imaging import Facts
+from ..models import Failure, Hop, Record, Response
+
+
+class Fetcher(Protocol):
+    """Makes one hop."""
+
+    async def fetch(self, hop: Hop) -> Response:
+        """The answer to `hop`. Raises FetchError for everything that is the hop's own fate, within its deadline."""
+
+
+class Decoder(Protocol):
+    """Tells what a body is."""
+
+    async def examine(self, body: bytes | Path, content_type: str | None) -> Facts:
+        """The facts of a picture. Raises InvalidImage for what may not be kept."""
+
+
+class Backlog(Protocol):
+    """The pending records of one pass, on disk: what the frontier spills it can take again."""
+
+    async def enter(self, batch: Sequence[Record | Failure]) -> Sequence[Record | Failure]:
+        """Make list entries known, in list order; returns those to be done in this pass."""
+
+    async def take(self, host: str, after: int, n: int) -> Sequence[Record]:
+        """The next `n` pending records of `host` with an ordinal above `after`, in list order."""
+
+    async def put_back(self, record: Record, error: FetchError, attempts: int, not_before: float | None) -> None:
+        """Leave a record pending: it failed for a cause that passes and is not tried again in this pass."""

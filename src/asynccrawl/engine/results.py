@@ -1,0 +1,78 @@
+"""How a hop's end becomes a result: pure functions from what is known to a Sample or a Failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import FetchError, InvalidImage
+from ..imaging import Facts
+from ..models import Failure, Hop, Response, Sample
+
+
+def sample_of(hop: Hop, response: Response, facts: Facts, elapsed: float) -> Sample:
+    """The picture that a hop brought, after `elapsed` seconds of fetching over all its attempts and hops."""
+    record = hop.record
+    return Sample(
+        record.request,
+        record.ordinal,
+        record.name,
+        record.label,
+        facts.format,
+        data=response.data,
+        path=response.path,
+        temporary=response.path is not None,
+        width=facts.width,
+        height=facts.height,
+        mode=facts.mode,
+        bytes=facts.bytes,
+        sha256=facts.sha256,
+        final_url=response.url,
+        content_type=response.content_type,
+        line=record.line,
+        http_status=response.http_status,
+        attempts=hop.attempt,
+        elapsed=elapsed,
+        etag=response.etag,
+        detail=facts.detail,
+    )
+
+
+def failure_of(hop: Hop, error: FetchError, elapsed: float) -> Failure:
+    """The end of a record whose last attempt failed with `error`."""
+    return _failure(hop, error, elapsed, error.retryable, error.http_status)
+
+
+def refusal_of(hop: Hop, response: Response, error: InvalidImage, elapsed: float) -> Failure:
+    """The end of a record whose body may not be kept."""
+    return _failure(hop, error, elapsed, False, response.http_status, response.url)
+
+
+def _failure(
+    hop: Hop,
+    error: FetchError | InvalidImage,
+    elapsed: float,
+    retryable: bool,
+    status: int | None,
+    url: str | None = None,
+) -> Failure:
+    record = hop.record
+    return Failure(
+        record.request,
+        record.ordinal,
+        record.name,
+        error.reason,
+        retryable,
+        error.detail,
+        status,
+        hop.attempt,
+        elapsed,
+        url or (hop.url if hop.hops else None),
+        record.line,
+        record.label,
+    )
+
+
+def remove_spool(path: Path | None) -> None:
+    """Remove a spooled body that came to nothing."""
+    if path is not None:
+        path.unlink(missing_ok=True)
