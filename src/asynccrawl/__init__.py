@@ -1,1 +1,44 @@
-"""Turns a list of image URLs into a dataset that trains first time."""
+"""Turns a list of image URLs into a dataset that trains first time.
+
+import asyncio, asynccrawl
+report = asyncio.run(asynccrawl.crawl("ilsvrc12_urls.txt", "ilsvrc12/", concurrency=100))
+print(report)
+"""
+
+from .api import crawl, crawl_sync, stream
+from .errors import CrawlError, DestinationBusy, ListError, StorageError
+from .models import Failure, Outcome, Reason, Request, Sample, Status
+from .report import Report
+from .settings import HostLimits, ImagePolicy, Limits, ListOptions, Network, RetryPolicy, Settings
+from .sinks import DirectorySink, MemorySink, NullSink, Sink, TeeSink
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CrawlError",
+    "DestinationBusy",
+    "DirectorySink",
+    "Failure",
+    "HostLimits",
+    "ImagePolicy",
+    "Limits",
+    "ListError",
+    "ListOptions",
+    "MemorySink",
+    "Network",
+    "NullSink",
+    "Outcome",
+    "Reason",
+    "Report",
+    "Request",
+    "RetryPolicy",
+    "Sample",
+    "Settings",
+    "Sink",
+    "Status",
+    "StorageError",
+    "TeeSink",
+    "crawl",
+    "crawl_sync",
+    "stream",
+]

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from ..frontier import Frontier
@@ -61,7 +61,7 @@ class Engine:
         """Whose turn it is; outlives a pass."""
         return self._state.frontier
 
-    async def run(self, feed: Feed, backlog: Backlog) -> AsyncIterator[list[Result]]:
+    async def run(self, feed: Feed, backlog: Backlog) -> AsyncGenerator[list[Result], None]:
         """Fetch everything in `feed`; yields results in batches, as they come.
 
         Raises what the feed raises, once what is in flight has ended, and StorageError at once.

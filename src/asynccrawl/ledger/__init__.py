@@ -1,7 +1,7 @@
 """The crash-safe record of a crawl, one row a record, and the backlog that the engine refills from."""
 
 from .lock import Lock
-from .reader import Tally, manifest, reading, row_of, tally
+from .reader import manifest, reading, row_of, tally
 from .store import FILE_NAME, Ledger
 
-__all__ = ["FILE_NAME", "Ledger", "Lock", "Tally", "manifest", "reading", "row_of", "tally"]
+__all__ = ["FILE_NAME", "Ledger", "Lock", "manifest", "reading", "row_of", "tally"]

@@ -5,30 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import StorageError
-from ..models import Outcome
+from ..models import Outcome, Tally
 from . import schema
 from .rows import MANIFEST_FIELDS, outcome_of
 
 _COUNTS = "sum(status='saved'), sum(status='failed'), sum(status='skipped')"
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts over a whole ledger. The triples are (saved, failed, skipped)."""
-
-    by_status: dict[str, int] = field(default_factory=dict)
-    by_reason: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, str] = field(default_factory=dict)
-    retryable: dict[str, int] = field(default_factory=dict)
-    by_host: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    other_hosts: tuple[int, int, int] = (0, 0, 0)
-    hosts: int = 0
-    by_label: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
 
 def count_of(connection: sqlite3.Connection) -> dict[str, int]:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import FetchError, StorageError
-from ..models import Outcome, Reason, Record
+from ..models import Outcome, Reason, Record, Tally
 from . import schema
 from .entry import Entry, Item
-from .reader import Tally, count_of, tally
+from .reader import count_of, tally
 from .rows import RECORD_COLUMNS, SETTLE, record_of, settled
 
 FILE_NAME = ".asynccrawl.sqlite3"

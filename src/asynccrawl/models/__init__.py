@@ -3,6 +3,7 @@
 from .reason import Reason, Status
 from .records import NAME_BYTES, Hop, Purpose, Record, Request, suffixed
 from .results import Failure, Outcome, Response, Result, Sample
+from .tally import Tally
 
 __all__ = [
     "NAME_BYTES",
@@ -17,5 +18,6 @@ __all__ = [
     "Result",
     "Sample",
     "Status",
+    "Tally",
     "suffixed",
 ]

@@ -23,7 +23,6 @@ class Response:
 
     url: str
     http_status: int
-    elapsed: float
     data: bytes | None = None
     path: Path | None = None
     size: int = 0
@@ -120,6 +119,14 @@ class Failure:
             line=record.line,
             label=record.label,
         )
+
+    @classmethod
+    def instead(cls, sample: Sample, reason: Reason, detail: str, *, retryable: bool = False) -> Failure:
+        """The failure of a picture that was fetched but is not kept."""
+        return cls(
+            sample.request, sample.ordinal, sample.name, reason, retryable, detail, sample.http_status,
+            sample.attempts, sample.elapsed, sample.final_url, sample.line, sample.label,
+        )  # fmt: skip
 
 
 Result = Sample | Failure

@@ -1,0 +1,6 @@
+"""`python -m asynccrawl` is the command `asynccrawl`."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The Python interface: crawl, crawl_sync, stream."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from .models import Request, Result, Sample
+from .opening import open_crawl, open_stream
+from .recorder import OnOutcome
+from .report import Report
+from .settings import Settings
+from .sinks import Sink
+
+Item = str | tuple[str, str] | Request
+Urls = str | os.PathLike[str] | Iterable[Item] | AsyncIterable[Item]
+
+
+async def crawl(
+    urls: Urls,
+    dest: str | os.PathLike[str],
+    *,
+    concurrency: int | None = None,
+    settings: Settings | None = None,
+    sink: Sink | None = None,
+    on_outcome: OnOutcome | None = None,
+) -> Report:
+    """Fetch every image of a list into a directory; the same call again goes on where the last one stopped.
+
+    urls: path of a list, or an iterable or async iterable of `str` (each parsed like a list's line), `(key, url)`
+    or `Request`. A plain iterable other than a list or tuple is read in a thread of its own.
+    dest: the directory; made if missing. Besides the images it holds the ledger, `.asynccrawl.sqlite3`.
+    concurrency: fetches in flight (default 100); wins over `settings`.
+    sink: where pictures go instead of class directories under `dest`. It is closed at the end.
+    on_outcome: called, plain or async, with each final Outcome after it was recorded.
+
+    Returns the Report over the whole ledger. Raises ListError when the list cannot be read, StorageError when the
+    destination or the sink fails, DestinationBusy when another run holds `dest`. Bad URLs are outcomes, not errors.
+    Cancelled, it records what is validated and re-raises within two seconds. Installs no signal handlers, configures
+    no logging, works under any asyncio event loop.
+    """
+    async with open_crawl(urls, dest, _with(settings, concurrency), sink, on_outcome) as job:
+        return await job.run()
+
+
+def crawl_sync(
+    urls: Urls,
+    dest: str | os.PathLike[str],
+    *,
+    concurrency: int | None = None,
+    settings: Settings | None = None,
+    sink: Sink | None = None,
+    on_outcome: OnOutcome | None = None,
+) -> Report:
+    """`crawl` for code that is not asynchronous; also inside a running event loop, as notebooks have one.
+
+    There it runs in a thread of its own and blocks the caller until it is done.
+    """
+    whole = crawl(urls, dest, concurrency=concurrency, settings=settings, sink=sink, on_outcome=on_outcome)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(whole)
+    return _in_thread(whole)
+
+
+async def stream(
+    urls: Urls, *, concurrency: int | None = None, settings: Settings | None = None
+) -> AsyncGenerator[Result, None]:
+    """Yield a Sample or a Failure for every record, as they come; nothing is stored.
+
+    A slow consumer pauses fetching; leaving the loop ends the crawl (use `contextlib.aclosing` to have it end at
+    once). A sample's temporary `path` lasts until the next item. Arguments and errors are those of `crawl`.
+    """
+    async with open_stream(urls, _with(settings, concurrency)) as job, aclosing(job.results()) as batches:
+        async for batch in batches:
+            for result in batch:
+                yield result
+                if isinstance(result, Sample):
+                    result.discard()
+
+
+def _with(settings: Settings | None, concurrency: int | None) -> Settings:
+    chosen = settings or Settings()
+    return chosen if concurrency is None else replace(chosen, concurrency=concurrency)
+
+
+def _in_thread(whole: Coroutine[Any, Any, Report]) -> Report:
+    """Run a coroutine to its end in another thread. Ctrl-C in this one cancels it."""
+    ended: list[Report | BaseException] = []
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(whole)
+
+    def work() -> None:
+        try:
+            ended.append(loop.run_until_complete(task))
+        except BaseException as error:
+            ended.append(error)
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    thread = threading.Thread(target=work, name="asynccrawl")
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
+    if isinstance(ended[0], BaseException):
+        raise ended[0]
+    return ended[0]

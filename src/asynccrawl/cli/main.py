@@ -1,0 +1,66 @@
+"""The group of commands, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from ..errors import DestinationBusy, ListError, StorageError
+
+EXIT_FOUND, EXIT_USAGE, EXIT_STORAGE, EXIT_BUSY, EXIT_BUG = 1, 2, 3, 4, 70
+_COMMANDS = {"crawl": "crawl", "demo": "demo", "manifest": "manifest", "report": "report"}
+
+
+class _Lazy(click.Group):
+    """Imports a command's module only when it is called, so that each starts fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f".{_COMMANDS[cmd_name]}", __package__)
+        command: click.Command = module.command
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="asynccrawl")
+def group() -> None:
+    """Turn a list of image URLs into a dataset that trains first time."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit. 2 usage or list, 3 storage, 4 destination busy, 70 a bug of ours."""
+    try:
+        code = group.main(arguments, prog_name="asynccrawl", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except BrokenPipeError:
+        # Whoever read our output has enough: not an error. Keep the interpreter from flushing into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except ListError as error:
+        code = _complain(error, EXIT_USAGE)
+    except StorageError as error:
+        code = _complain(error, EXIT_STORAGE)
+    except DestinationBusy as error:
+        code = _complain(error, EXIT_BUSY)
+    except Exception:
+        traceback.print_exc()
+        click.echo("This is a bug in asynccrawl: please report it with the lines above.", err=True)
+        code = EXIT_BUG
+    sys.exit(code or 0)
+
+
+def _complain(error: Exception, code: int) -> int:
+    click.echo(f"asynccrawl: {error}", err=True)
+    return code

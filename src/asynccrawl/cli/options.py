@@ -1,0 +1,100 @@
+"""The flags of `crawl`, and the Settings they make: a flag is a field of the same words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ..settings import FORMATS, HostLimits, ImagePolicy, Limits, ListOptions, Network, RetryPolicy, Settings
+
+_UNITS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
+class Amount(click.ParamType[int]):
+    """A whole number that may carry a unit: 64M, 500k; for bytes the units are powers of 1,024."""
+
+    name = "number"
+
+    def __init__(self, binary: bool = False) -> None:
+        self._binary = binary
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number meant."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKMG]i?)?B?", str(value))
+        if not found:
+            self.fail(f"{value!r} is no number such as 500, 64M or 1.5G", param, ctx)
+        unit = found[2] or ""
+        if self._binary and unit in ("k", "K", "M", "G"):
+            unit = unit.upper() + "i"
+        return int(float(found[1]) * _UNITS[unit])
+
+
+def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+    return tuple({"jpg": "jpeg", "tif": "tiff"}.get(name, name) for name in names)
+
+
+_OPTIONS: list[Callable[[Any], Any]] = [
+    click.option("-j", "--jobs", "--concurrency", "concurrency", default=100, show_default=True, metavar="N", type=int,
+                 help="Fetches in flight over all hosts."),
+    click.option("-r", "--retry", "retries", default=3, show_default=True, metavar="N", type=int,
+                 help="Further tries after a failure that may pass."),
+    click.option("-s", "--sleep", default=0.0, show_default=True, metavar="SECONDS", type=float,
+                 help="Seconds a slot rests after each image."),
+    click.option("-t", "--timeout", default=60.0, show_default=True, metavar="SECONDS", type=float,
+                 help="Seconds that one attempt may spend fetching."),
+    click.option("-o", "--offset", default=0, show_default=True, metavar="N", type=int,
+                 help="Leading records of the list to pass over."),
+    click.option("--per-host", default=8, show_default=True, metavar="N", type=int, help="Fetches in flight per host."),
+    click.option("--rate", default=None, metavar="R", type=float, help="Requests a second per host."),
+    click.option("--format", "list_format", default="auto", show_default=True,
+                 type=click.Choice(["auto", "imagenet", "urls"]), help="What a line of the list is."),
+    click.option("--max-bytes", default="64M", show_default=True, type=Amount(binary=True), help="Largest body."),
+    click.option("--max-pixels", default="50M", show_default=True, type=Amount(), help="Largest width x height."),
+    click.option("--decode", default="full", show_default=True, type=click.Choice(["full", "header", "none"]),
+                 help="How much of each picture is checked."),
+    click.option("--formats", default=",".join(FORMATS), show_default=True, metavar="LIST", callback=_formats,
+                 help="Picture formats that are kept."),
+    click.option("--placeholders", default="known", show_default=True, type=click.Choice(["known", "off"]),
+                 help="Refuse known 'no longer available' pictures, or keep them."),
+    click.option("--allow-net", multiple=True, metavar="CIDR", help="Open a private or loopback network (repeatable)."),
+    click.option("--ca-file", default=None, metavar="FILE", type=click.Path(), help="Certificates to trust instead."),
+    click.option("--insecure", is_flag=True, help="Accept any certificate."),
+    click.option("--user-agent", default=Network().user_agent, show_default=True, metavar="UA",
+                 help="How we introduce ourselves."),
+]  # fmt: skip
+
+
+def crawl_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add every flag that becomes a setting."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def settings_of(o: dict[str, Any]) -> Settings:
+    """The settings that the flags `o` mean. Raises click.UsageError naming the flag's trouble."""
+    try:
+        return Settings(
+            concurrency=o["concurrency"],
+            hosts=HostLimits(per_host=o["per_host"], rate=o["rate"]),
+            retry=RetryPolicy(retries=o["retries"]),
+            limits=Limits(timeout=o["timeout"], sleep=o["sleep"], max_bytes=o["max_bytes"]),
+            network=Network(
+                allow_net=o["allow_net"], user_agent=o["user_agent"], ca_file=o["ca_file"], insecure=o["insecure"]
+            ),
+            image=ImagePolicy(
+                decode=o["decode"],
+                formats=o["formats"],
+                max_pixels=o["max_pixels"],
+                placeholders=o["placeholders"],
+            ),
+            list=ListOptions(format=o["list_format"], offset=o["offset"]),
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error

@@ -1,0 +1,111 @@
+"""Runs a job under uvloop with progress and signals, as only the command does."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+import uvloop
+
+from ..job import Job
+from ..models import Outcome
+from ..opening import open_crawl
+from ..report import Report, printable
+from ..settings import Settings
+from .display import show_progress
+
+DRAIN_SECONDS = 5.0
+"""How long what is in flight may take to finish after the first signal."""
+
+
+class Stopped(Exception):
+    """A signal ended the crawl. `report` says how far it came, if there was time to ask."""
+
+    def __init__(self, number: int, report: Report | None) -> None:
+        super().__init__(number)
+        self.number = number
+        self.report = report
+
+
+class Signals:
+    """The first SIGINT or SIGTERM drains the job, for DRAIN_SECONDS at most; a second one cancels it."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._job: Job | None = None
+        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop, number)
+
+    def watch(self, job: Job) -> None:
+        """Drain this job when a signal comes, or now if one has come already."""
+        self._job = job
+        if self.received:
+            job.drain()
+
+    def _stop(self, number: int) -> None:
+        first, self.received = not self.received, self.received or number
+        if first:
+            click.echo("\nStopping: what is in flight is finished first; again to stop at once.", err=True)
+            asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._cancel)
+            if self._job:
+                self._job.drain()
+        else:
+            self._cancel()
+
+    def _cancel(self) -> None:
+        if self._task:
+            self._task.cancel()
+
+
+def run_crawl(urls: str, dest: Path, settings: Settings, *, msg: float, verbose: bool) -> Report:
+    """Crawl, showing progress on stderr. Raises Stopped after a signal, and what `crawl` raises."""
+    _raise_descriptor_limit()
+    return _run(_crawl(urls, dest, settings, msg, verbose))
+
+
+async def _crawl(urls: str, dest: Path, settings: Settings, msg: float, verbose: bool) -> Report:
+    signals = Signals()
+    report: Report | None = None
+    try:
+        async with open_crawl(urls, dest, settings, None, _tell if verbose else None) as job:
+            signals.watch(job)
+            progress = asyncio.create_task(show_progress(job, sys.stderr, msg))
+            try:
+                report = await job.run()
+            finally:
+                progress.cancel()
+                await asyncio.gather(progress, return_exceptions=True)
+    except asyncio.CancelledError:
+        if not signals.received:
+            raise
+    if signals.received:
+        raise Stopped(signals.received, report)
+    assert report is not None
+    return report
+
+
+def _tell(outcome: Outcome) -> None:
+    end = outcome.path if outcome.reason is None else f"{outcome.reason} ({printable(outcome.detail or '', 120)})"
+    click.echo(f"{outcome.name or outcome.line}: {end}  {printable(outcome.url, 200)}", err=True)
+
+
+def _run(whole: Coroutine[Any, Any, Report]) -> Report:
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(whole)
+
+
+def _raise_descriptor_limit() -> None:
+    """Every connection is a descriptor: take as many as we may have (the soft limit is often 1,024)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536) if hard >= 0 else 65_536, hard))

@@ -1,0 +1,95 @@
+"""Reading a body: into memory up to a threshold, beyond it into a temporary file, never above its cap."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiofiles
+
+from ..errors import FetchError, StorageError
+from ..models import Reason
+from ..settings import Limits
+
+_serial = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A whole body, in memory or spooled."""
+
+    data: bytes | None
+    path: Path | None
+    size: int
+
+
+def check_length(declared: int | None, limits: Limits) -> None:
+    """Refuse a body that says itself that it is too large. Raises FetchError."""
+    if declared is not None and declared > limits.max_bytes:
+        raise _too_large(f"{declared} bytes are announced", limits)
+
+
+async def read_body(chunks: AsyncIterator[bytes], limits: Limits, spool: Path) -> Body:
+    """Read to the end. Raises FetchError (too_large, empty) and StorageError when the spool file fails."""
+    kept: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limits.max_bytes:
+            raise _too_large("more bytes came", limits)
+        kept.append(chunk)
+        if size > limits.spool_above:
+            return await _spooled(kept, size, chunks, limits, spool)
+    if not size:
+        raise FetchError(Reason.EMPTY, False, "the body is empty", http_status=200)
+    return Body(kept[0] if len(kept) == 1 else b"".join(kept), None, size)
+
+
+async def _spooled(kept: list[bytes], size: int, chunks: AsyncIterator[bytes], limits: Limits, spool: Path) -> Body:
+    path = spool / f"spool-{os.getpid()}-{next(_serial)}"
+    try:
+        file = await _create(path)
+        try:
+            for chunk in kept:
+                await _write(file, path, chunk)
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > limits.max_bytes:
+                    raise _too_large("more bytes came", limits)
+                await _write(file, path, chunk)
+        finally:
+            await file.close()
+    except BaseException:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
+    return Body(None, path, size)
+
+
+async def _create(path: Path) -> Any:
+    try:
+        await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
+        return await aiofiles.open(path, "xb")
+    except OSError as error:
+        raise _storage(path, error) from error
+
+
+async def _write(file: Any, path: Path, chunk: bytes) -> None:
+    try:
+        await file.write(chunk)
+    except OSError as error:
+        raise _storage(path, error) from error
+
+
+def _storage(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path.parent}: a large body could not be spooled: {error.strerror}; mend it and run again")
+
+
+def _too_large(what: str, limits: Limits) -> FetchError:
+    return FetchError(Reason.TOO_LARGE, False, f"{what}; the most is {limits.max_bytes}", http_status=200)

@@ -1,0 +1,178 @@
+"""One crawl from list to report: the list first, then what is pending again, until nothing is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from .admission import admit
+from .engine import Engine, EngineSnapshot, Feed
+from .errors import FetchError
+from .ledger import Ledger
+from .models import Failure, Record, Result
+from .recorder import Progress, Recorder
+from .report import Report
+from .settings import Settings
+from .sources import Entry
+
+PAGE = 500
+"""Pending records read from the ledger at once."""
+_GRACE = 0.8
+"""Seconds that a cancelled job takes, twice at most, to record what is validated; together under two seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSnapshot:
+    """How far a job is. `listed`: records read so far, from the offset on. `left_out`: those settled by an earlier run."""
+
+    listed: int
+    left_out: int
+    reading: bool
+    seconds: float
+    progress: Progress
+    engine: EngineSnapshot
+
+    @property
+    def done(self) -> int:
+        """Records of the list that have their outcome."""
+        return self.left_out + self.progress.done
+
+
+class Job:
+    """Runs `engine` over `entries` (batches of list entries) and records what comes out."""
+
+    def __init__(
+        self,
+        entries: AsyncIterable[Sequence[Entry]],
+        settings: Settings,
+        ledger: Ledger,
+        engine: Engine,
+        recorder: Recorder,
+    ) -> None:
+        self._entries = entries
+        self._settings = settings
+        self._ledger = ledger
+        self._engine = engine
+        self._recorder = recorder
+        self._began = time.monotonic()
+        self._draining = False
+        self._passed_over = 0
+        self._listed = 0
+        self._entered = 0
+        self._reading = True
+
+    async def run(self) -> Report:
+        """The whole crawl. Raises ListError, StorageError, what the list's iterable raises, and CancelledError."""
+        async with aclosing(self.results()) as results:
+            async for _ in results:
+                pass
+        return await self.report()
+
+    async def results(self) -> AsyncGenerator[list[Result], None]:
+        """The whole crawl, yielding each batch once it is recorded."""
+        async with aclosing(self._pass(self._list(), _ListBacklog(self))) as recorded:
+            async for batch in recorded:
+                yield batch
+        before = -1
+        while not self._draining and before != (before := self._recorder.progress.done):
+            if not await self._ledger.pending(self._settings.list.offset - 1, 1):
+                break
+            async with aclosing(self._pass(self._waiting(), _PendingBacklog(self))) as recorded:
+                async for batch in recorded:
+                    yield batch
+
+    def drain(self) -> None:
+        """Start nothing more; what is in flight is finished and recorded, and then `run` returns."""
+        self._draining = True
+        self._engine.drain()
+
+    def snapshot(self) -> JobSnapshot:
+        """How far the job is, for displays."""
+        seconds = time.monotonic() - self._began
+        left_out = self._listed - self._entered
+        engine = self._engine.snapshot()
+        return JobSnapshot(self._listed, left_out, self._reading, seconds, self._recorder.progress, engine)
+
+    async def report(self) -> Report:
+        """The report so far."""
+        tally = await self._ledger.tally()
+        seconds = time.monotonic() - self._began
+        return Report.of(tally, bytes=self._recorder.progress.bytes, seconds=seconds)
+
+    async def _pass(self, feed: Feed, backlog: _ListBacklog) -> AsyncGenerator[list[Result], None]:
+        try:
+            async with aclosing(self._engine.run(feed, backlog)) as results:
+                async for batch in results:
+                    yield await _finished(self._recorder.record(batch))
+        except asyncio.CancelledError:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._recorder.record(self._engine.leftover()), _GRACE)
+            raise
+
+    async def _list(self) -> Feed:
+        """The list's records from the offset on, and the news of its end."""
+        async with aclosing(admit(self._entries, self._settings.list)) as admitted:
+            async for part in admitted:
+                if part.before:
+                    await self._ledger.recognise(part.before)
+                self._passed_over += len(part.before)
+                self._listed += len(part.records)
+                if part.records:
+                    yield part.records
+        self._reading = False
+        await self._ledger.finish_list(self._passed_over + self._listed)
+
+    async def _waiting(self) -> Feed:
+        """What is pending, page by page, in list order."""
+        after = self._settings.list.offset - 1
+        while page := await self._ledger.pending(after, PAGE):
+            after = page[-1].ordinal
+            yield page
+
+    def _note(self, entered: int) -> None:
+        self._entered += entered
+
+
+class _ListBacklog:
+    """The backlog of the pass over the list: entering makes rows."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._ledger = job._ledger
+
+    async def enter(self, batch: Sequence[Record | Failure]) -> Sequence[Record | Failure]:
+        """Make rows; returns what is not settled yet."""
+        todo = await self._ledger.enter(batch)
+        self._job._note(len(todo))
+        return todo
+
+    async def take(self, host: str, after: int, n: int) -> Sequence[Record]:
+        """The next spilled records of a host."""
+        return await self._ledger.take(host, after, n)
+
+    async def put_back(self, record: Record, error: FetchError, attempts: int, not_before: float | None) -> None:
+        """Leave a record pending."""
+        await self._ledger.put_back(record, error, attempts, not_before)
+
+
+class _PendingBacklog(_ListBacklog):
+    """The backlog of a later pass: its records are rows already."""
+
+    async def enter(self, batch: Sequence[Record | Failure]) -> Sequence[Record | Failure]:
+        """Nothing to make."""
+        return batch
+
+
+async def _finished(recording: Coroutine[Any, Any, list[Result]]) -> list[Result]:
+    """Await a recording; cancelled, give it a moment to come to its end, since what it holds is validated."""
+    task = asyncio.ensure_future(recording)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=_GRACE)
+        task.cancel()
+        raise

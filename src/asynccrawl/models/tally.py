@@ -1,0 +1,19 @@
+"""Counts over a whole ledger: what a report is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over a whole ledger. The triples are (saved, failed, skipped)."""
+
+    by_status: dict[str, int] = field(default_factory=dict)
+    by_reason: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+    retryable: dict[str, int] = field(default_factory=dict)
+    by_host: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    other_hosts: tuple[int, int, int] = (0, 0, 0)
+    hosts: int = 0
+    by_label: dict[str, tuple[int, int, int]] = field(default_factory=dict)

@@ -1,0 +1,91 @@
+"""Screening, sink, ledger, in that order, a batch at a time.
+
+The order is the promise: only what a sink has stored is recorded as saved, and only what is recorded is told to
+`on_outcome`. A process that dies in between leaves files ahead of the ledger, never behind it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from .ledger import Ledger
+from .models import Failure, Outcome, Result, Sample
+from .screening import Screening
+from .sinks import Sink, write_to
+
+OnOutcome = Callable[[Outcome], Awaitable[None] | None]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What was recorded in this run. `bytes` are those of saved pictures."""
+
+    saved: int = 0
+    failed: int = 0
+    skipped: int = 0
+    bytes: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def done(self) -> int:
+        """Records that have their outcome."""
+        return self.saved + self.failed + self.skipped
+
+    def count(self, outcome: Outcome) -> None:
+        """Add one outcome."""
+        if outcome.reason is None:
+            self.saved += 1
+            self.bytes += outcome.bytes or 0
+            return
+        self.reasons[outcome.reason.value] += 1
+        if outcome.status == "skipped":
+            self.skipped += 1
+        else:
+            self.failed += 1
+
+
+class Recorder:
+    """Records batches of results. Without a sink samples count as saved when they are handed back (`stream`)."""
+
+    def __init__(
+        self, screening: Screening, sink: Sink | None, ledger: Ledger, on_outcome: OnOutcome | None = None
+    ) -> None:
+        self._screening = screening
+        self._sink = sink
+        self._ledger = ledger
+        self._on_outcome = on_outcome
+        self.progress = Progress()
+
+    async def record(self, batch: Sequence[Result]) -> list[Result]:
+        """Screen, store and record a batch; returns what became of each. Raises StorageError."""
+        results = [self._screen(result) for result in batch]
+        samples = [result for result in results if isinstance(result, Sample)]
+        paths: dict[int, str | None] = {}
+        refused: dict[int, Failure] = {}
+        if self._sink is not None and samples:
+            for sample, entry in zip(samples, await write_to(self._sink, samples), strict=True):
+                if isinstance(entry, Failure):
+                    refused[sample.ordinal] = entry
+                else:
+                    paths[sample.ordinal] = entry
+        results = [refused.get(result.ordinal, result) for result in results]
+        await self._settle([Outcome.of(result, paths.get(result.ordinal)) for result in results])
+        return results
+
+    def _screen(self, result: Result) -> Result:
+        kept = self._screening.screen(result)
+        if kept is not result and isinstance(result, Sample):
+            result.discard()
+        return kept
+
+    async def _settle(self, outcomes: list[Outcome]) -> None:
+        await self._ledger.settle(outcomes)
+        for outcome in outcomes:
+            self.progress.count(outcome)
+            if self._on_outcome is not None:
+                told = self._on_outcome(outcome)
+                if inspect.isawaitable(told):
+                    await told

@@ -1,0 +1,47 @@
+"""One line of advice for each Reason: what a person can do about it."""
+
+from __future__ import annotations
+
+from ..models import Reason
+
+ADVICE: dict[Reason, str] = {
+    Reason.DNS: "Names that no longer exist are gone; if many are retryable, check your resolver and run again.",
+    Reason.CONNECT: "Nobody listens there now; run the same command again later.",
+    Reason.TLS: "The certificate or handshake failed; --ca-file trusts your own authority, --insecure skips the check.",
+    Reason.TIMEOUT: "Run again, with a longer --timeout or fewer --jobs if your own line was full.",
+    Reason.TOO_SLOW: "The server sent too slowly; run again at another hour.",
+    Reason.RESET: "The server broke the connection; run again, with a lower --per-host if one host does it often.",
+    Reason.TRUNCATED: "The body ended early; run again.",
+    Reason.PROTOCOL: "The server does not speak proper HTTP; nothing to do but ask its owner.",
+    Reason.HTTP_4XX: "The server refuses these requests; look at an example in a browser.",
+    Reason.HTTP_403: "Access is denied; the host may want a login, a Referer, or no crawlers.",
+    Reason.HTTP_404: "Gone: take these lines off the list.",
+    Reason.HTTP_410: "Gone for good: take these lines off the list.",
+    Reason.HTTP_429: "Too fast for this host: lower --per-host or --rate, and run again.",
+    Reason.HTTP_5XX: "The server has trouble; run again later.",
+    Reason.HTTP_OTHER: "The answer was neither a picture nor an error; look at an example.",
+    Reason.REDIRECT_LOOP: "Redirects without end; usually the picture is gone.",
+    Reason.BAD_REDIRECT: "The server redirects to something that is no URL; the picture is gone.",
+    Reason.BLOCKED_SCHEME: "Only http and https are fetched; copy other files yourself.",
+    Reason.BLOCKED_ADDRESS: "A private or local address; --allow-net CIDR opens a network that is yours.",
+    Reason.ROBOTS: "The site's robots.txt asks crawlers to stay away; ask its owner.",
+    Reason.OPT_OUT: "The owner does not want these pictures in datasets; ask for permission.",
+    Reason.TOO_LARGE: "Larger than --max-bytes; raise it and run again to fetch them.",
+    Reason.EMPTY: "An answer without a body; usually the picture is gone.",
+    Reason.NOT_AN_IMAGE: "A web page or text in place of the picture; usually it is gone.",
+    Reason.UNSUPPORTED_FORMAT: "A picture format that is not on --formats; add it if it should be kept.",
+    Reason.CORRUPT: "The file is damaged at its source; nothing can be done here.",
+    Reason.TOO_MANY_PIXELS: "Above --max-pixels; raise it and run again if you want such pictures.",
+    Reason.TOO_SMALL: "Smaller than asked for; lower the minimum and run again if you want such pictures.",
+    Reason.PLACEHOLDER: "The host's 'no longer available' picture: take these lines off the list.",
+    Reason.DUPLICATE: "The same key and URL stood in the list before; that record has the file.",
+    Reason.HASH_MISMATCH: "The file is not the one the list expects; its source has changed it.",
+    Reason.BAD_LINE: "Not a line of this list format; the manifest gives line numbers. Mend them and run again.",
+    Reason.BAD_URL: "Not a URL that can be requested; the manifest gives line numbers. Mend them and run again.",
+    Reason.BAD_NAME: "The key has no character that a file name may hold; give these records other keys.",
+    Reason.NAME_CONFLICT: "A directory or link of yours is in the way; move it and run again.",
+    Reason.LABEL_FULL: "The class has as many images as were asked for; raise --per-label for more.",
+    Reason.LABEL_NOT_WANTED: "The class is not among those asked for.",
+    Reason.HOST_DOWN: "The whole host did not answer; run again later.",
+    Reason.INTERNAL: "Our mistake, not the list's: please report it with the manifest's detail.",
+}
