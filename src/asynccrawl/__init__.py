@@ -6,7 +6,7 @@ print(report)
 """
 
 from .api import crawl, crawl_sync, stream
-from .errors import CrawlError, DestinationBusy, ListError, StorageError
+from .errors import CrawlError, DestinationBusy, ListError, SettingsError, StorageError
 from .models import Failure, Outcome, Reason, Request, Sample, Status
 from .report import Report
 from .settings import HostLimits, ImagePolicy, Limits, ListOptions, Network, RetryPolicy, Settings
@@ -34,6 +34,7 @@ __all__ = [
     "RetryPolicy",
     "Sample",
     "Settings",
+    "SettingsError",
     "Sink",
     "Status",
     "StorageError",

@@ -82,7 +82,7 @@ async def stream(
             for result in batch:
                 yield result
                 if isinstance(result, Sample):
-                    result.discard()
+                    await result.discard()
 
 
 def _with(settings: Settings | None, concurrency: int | None) -> Settings:
@@ -97,6 +97,7 @@ def _in_thread(whole: Coroutine[Any, Any, Report]) -> Report:
     task = loop.create_task(whole)
 
     def work() -> None:
+        """Runs in the other thread."""
         try:
             ended.append(loop.run_until_complete(task))
         except BaseException as error:

@@ -4,6 +4,7 @@ CrawlError              what a caller of crawl() may see
  |- ListError           the list cannot be read (exit 2)
  |- StorageError        the destination or the sink failed; what is recorded stays (exit 3)
  '- DestinationBusy     another run holds the destination (exit 4)
+SettingsError           a setting that proves wrong when it is used (exit 2)
 FetchError              one hop failed; the engine turns it into a retry or a Failure
 InvalidImage            a body is no picture that may be kept; the engine turns it into a Failure
 """
@@ -11,6 +12,10 @@ InvalidImage            a body is no picture that may be kept; the engine turns 
 from __future__ import annotations
 
 from .models import Reason
+
+
+class SettingsError(ValueError):
+    """A setting that only proves wrong when it is used, such as a file of certificates without any."""
 
 
 class CrawlError(Exception):

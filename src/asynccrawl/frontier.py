@@ -45,6 +45,7 @@ class _Host:
 
     @property
     def known(self) -> int:
+        """Hops in memory, in flight included."""
         return len(self.queue) + len(self.delayed) + self.in_flight
 
     @property

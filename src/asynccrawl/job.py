@@ -27,7 +27,7 @@ _GRACE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class JobSnapshot:
-    """How far a job is. `listed`: records read so far, from the offset on. `left_out`: those settled by an earlier run."""
+    """How far a job is. `listed`: records read so far, from the offset on; `left_out`: settled by an earlier run."""
 
     listed: int
     left_out: int

@@ -61,7 +61,7 @@ class Recorder:
 
     async def record(self, batch: Sequence[Result]) -> list[Result]:
         """Screen, store and record a batch; returns what became of each. Raises StorageError."""
-        results = [self._screen(result) for result in batch]
+        results = [await self._screen(result) for result in batch]
         samples = [result for result in results if isinstance(result, Sample)]
         paths: dict[int, str | None] = {}
         refused: dict[int, Failure] = {}
@@ -75,10 +75,10 @@ class Recorder:
         await self._settle([Outcome.of(result, paths.get(result.ordinal)) for result in results])
         return results
 
-    def _screen(self, result: Result) -> Result:
+    async def _screen(self, result: Result) -> Result:
         kept = self._screening.screen(result)
         if kept is not result and isinstance(result, Sample):
-            result.discard()
+            await result.discard()
         return kept
 
     async def _settle(self, outcomes: list[Outcome]) -> None:

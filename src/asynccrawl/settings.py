@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from .models import Reason
@@ -124,8 +123,6 @@ class Network:
         _at_least(self, 0, "max_redirects")
         for cidr in self.allow_net:
             _network(cidr)
-        if self.ca_file is not None and not Path(self.ca_file).is_file():
-            raise ValueError(f"ca_file is {self.ca_file!r}, and there is no such file")
         if not self.user_agent or not self.user_agent.isprintable() or not self.user_agent.isascii():
             raise ValueError(f"user_agent is {self.user_agent!r}; it must be printable ASCII text")
 

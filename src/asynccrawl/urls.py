@@ -71,7 +71,7 @@ def parse(url: str) -> Parts:
 
 def join(base: str, location: str) -> str:
     """The absolute URL that a Location header names, relative to the URL that answered with it (RFC 3986, 5.2)."""
-    return urljoin(base, location)
+    return location if _SCHEME.match(location) else urljoin(base, location)
 
 
 def _split_authority(rest: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import traceback
 
 import click
 
-from ..errors import DestinationBusy, ListError, StorageError
+from ..errors import DestinationBusy, ListError, SettingsError, StorageError
 
 EXIT_FOUND, EXIT_USAGE, EXIT_STORAGE, EXIT_BUSY, EXIT_BUG = 1, 2, 3, 4, 70
 _COMMANDS = {"crawl": "crawl", "demo": "demo", "manifest": "manifest", "report": "report"}
@@ -19,9 +19,11 @@ class _Lazy(click.Group):
     """Imports a command's module only when it is called, so that each starts fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f".{_COMMANDS[cmd_name]}", __package__)
@@ -48,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         # Whoever read our output has enough: not an error. Keep the interpreter from flushing into the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except ListError as error:
+    except (ListError, SettingsError) as error:
         code = _complain(error, EXIT_USAGE)
     except StorageError as error:
         code = _complain(error, EXIT_STORAGE)

@@ -138,10 +138,10 @@ class Hops:
         try:
             facts = await self._state.decoder.examine(body, response.content_type)
         except InvalidImage as error:
-            remove_spool(response.path)
+            await remove_spool(response.path)
             await self._refuse(hop, response, error, size)
         except BaseException:
-            remove_spool(response.path)
+            await remove_spool(response.path)
             raise
         else:
             self._outbox.put(sample_of(hop, response, facts, hop.elapsed), size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from ..errors import FetchError, InvalidImage
@@ -72,7 +73,7 @@ def _failure(
     )
 
 
-def remove_spool(path: Path | None) -> None:
+async def remove_spool(path: Path | None) -> None:
     """Remove a spooled body that came to nothing."""
     if path is not None:
-        path.unlink(missing_ok=True)
+        await asyncio.to_thread(path.unlink, missing_ok=True)

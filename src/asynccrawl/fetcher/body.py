@@ -67,7 +67,7 @@ async def _spooled(kept: list[bytes], size: int, chunks: AsyncIterator[bytes], l
             await file.close()
     except BaseException:
         with suppress(OSError):
-            path.unlink(missing_ok=True)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
         raise
     return Body(None, path, size)
 

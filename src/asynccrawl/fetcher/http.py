@@ -12,7 +12,7 @@ from aiohttp.resolver import AsyncResolver
 from yarl import URL
 
 from .. import urls
-from ..errors import CrawlError, FetchError
+from ..errors import CrawlError, FetchError, SettingsError
 from ..models import Hop, Reason, Response
 from ..settings import Network, Settings
 from .body import check_length, read_body
@@ -119,4 +119,9 @@ def _tls(network: Network) -> ssl.SSLContext | bool:
     """What certificates are checked against: True is the system's own store."""
     if network.insecure:
         return False
-    return ssl.create_default_context(cafile=network.ca_file) if network.ca_file else True
+    if not network.ca_file:
+        return True
+    try:
+        return ssl.create_default_context(cafile=network.ca_file)
+    except OSError as error:  # ssl.SSLError is one too
+        raise SettingsError(f"ca_file {network.ca_file}: no certificates could be read: {error}") from error

@@ -80,10 +80,10 @@ class Sample:
         assert self.path is not None
         return await asyncio.to_thread(self.path.read_bytes)
 
-    def discard(self) -> None:
+    async def discard(self) -> None:
         """Remove a spooled body that no sink will take."""
         if self.temporary and self.path is not None:
-            self.path.unlink(missing_ok=True)
+            await asyncio.to_thread(self.path.unlink, missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

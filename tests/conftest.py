@@ -1,0 +1,50 @@
+"""What all tests share: a server that misbehaves on request, and a loop that nobody may block."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+from asynccrawl.settings import HostLimits, Limits, Network, RetryPolicy, Settings
+from asynccrawl.testing import ImageServer
+
+LOOPBACK = Settings(
+    network=Network(allow_net=("127.0.0.0/8",)),
+    retry=RetryPolicy(base=0.01),
+    limits=Limits(timeout=5.0),
+    hosts=HostLimits(per_host=8),
+)
+"""Settings for crawls of the kit's server: loopback is open, retries come quickly."""
+
+
+def lenient(**changes: Any) -> Settings:
+    """LOOPBACK with other groups of settings."""
+    return replace(LOOPBACK, **changes)
+
+
+@pytest.fixture(autouse=True)
+def nobody_blocks_the_loop() -> Iterator[None]:
+    """A blocking call that our package makes on the event loop fails the test."""
+    with blockbuster_ctx("asynccrawl") as guard:
+        # The kit's server may read what it serves; the product's code is what is held to this.
+        guard.deactivate()
+        guard.activate()
+        yield
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ImageServer]:
+    """A server on twenty loopback addresses."""
+    async with ImageServer(hosts=20) as server:
+        yield server
+
+
+@pytest.fixture
+def dest(tmp_path: Path) -> Path:
+    """A destination that does not exist yet."""
+    return tmp_path / "dataset"

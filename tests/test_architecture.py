@@ -1,0 +1,135 @@
+"""The house rules as tests: imports point one way, rooms stay small, names stay public, importing stays cheap."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import asynccrawl
+
+ROOT = Path(asynccrawl.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+# What each room may import; itself always. A room that is not named here may not exist.
+BASE = {"urls", "models", "errors", "settings"}
+LEAVES = {
+    "sources",
+    "admission",
+    "frontier",
+    "retry",
+    "fetcher",
+    "imaging",
+    "decoder",
+    "screening",
+    "sinks",
+    "ledger",
+    "report",
+}
+MIDDLE = BASE | LEAVES
+MAY_IMPORT: dict[str, set[str]] = {
+    "urls": set(),
+    "models": set(),
+    "errors": {"models"},
+    "settings": {"models"},
+    **dict.fromkeys(LEAVES, BASE),
+    "decoder": BASE | {"imaging"},
+    "engine": BASE | {"frontier", "retry", "imaging"},
+    "recorder": BASE | {"screening", "sinks", "ledger"},
+    "job": MIDDLE | {"engine", "recorder"},
+    "opening": MIDDLE | {"engine", "recorder", "job"},
+    "api": MIDDLE | {"recorder", "job", "opening"},
+    "cli": MIDDLE | {"recorder", "job", "opening", "api", "testing"},
+    "testing": MIDDLE | {"engine"},
+    "__init__": MIDDLE | {"api"},
+    "__main__": {"cli"},
+}
+ONLY_IN = {
+    "aiohttp": {"fetcher", "testing"},
+    "PIL": {"imaging", "testing", "cli"},
+    "sqlite3": {"ledger"},
+    "click": {"cli"},
+    "rich": {"cli"},
+    "uvloop": {"cli", "testing"},
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file names in an import, absolute, wherever the import hides."""
+    package = ("asynccrawl", *path.relative_to(ROOT).parent.parts)
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module or "") if part)
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path):
+    here = room(path)
+    rooms = {name.split(".")[1] for name in imports(path) if name.startswith("asynccrawl.")}
+    rooms -= {here} | (set(asynccrawl.__all__) if here in ("cli", "testing") else set())
+    assert rooms <= MAY_IMPORT[here], f"{here} may not import {rooms - MAY_IMPORT[here]}"
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_foreign_libraries_stay_in_their_rooms(library: str):
+    users = {room(path) for path in FILES for name in imports(path) if name.split(".")[0] == library}
+    assert users and users <= ONLY_IN[library]
+
+
+def test_files_and_functions_stay_small():
+    sizes = []
+    for path in FILES:
+        text = path.read_text()
+        assert len(text.splitlines()) <= 400, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                sizes.append((node.end_lineno or 0) - node.lineno + 1)
+                arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+                assert sum(a.arg not in ("self", "cls") for a in arguments) <= 8, f"{path}:{node.lineno}"
+    assert sorted(sizes)[int(len(sizes) * 0.95)] <= 40
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_everything_public_is_documented(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{path}:{node.lineno} {node.name}"
+
+
+def test_the_public_names_are_these():
+    assert set(asynccrawl.__all__) == {
+        "CrawlError", "DestinationBusy", "DirectorySink", "Failure", "HostLimits", "ImagePolicy", "Limits", "ListError",
+        "ListOptions", "MemorySink", "Network", "NullSink", "Outcome", "Reason", "Report", "Request", "RetryPolicy",
+        "Sample", "Settings", "SettingsError", "Sink", "Status", "StorageError", "TeeSink", "crawl", "crawl_sync", "stream",
+    }  # fmt: skip
+    assert all(hasattr(asynccrawl, name) for name in asynccrawl.__all__)
+
+
+def test_importing_loads_no_extra_and_nothing_of_the_command():
+    code = "import sys, asynccrawl; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert not loaded & {
+        "skimage",
+        "sklearn",
+        "numpy",
+        "rich",
+        "click",
+        "uvloop",
+        "asynccrawl.testing",
+        "asynccrawl.cli",
+    }
