@@ -36,6 +36,7 @@ class _Row(NamedTuple):
     run: int
 
     def belongs_to(self, request: Request) -> bool:
+        """Whether key and URL are the request's."""
         return self.url == request.url and self.key == request.key
 
 

@@ -1,0 +1,140 @@
+"""One connection of the server: requests in, answers out, in order, however badly they were asked to be."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from .audit import Audit, Entry
+from .behaviour import Answer
+from .behaviour import status as answer_of_status
+from .http_request import BadRequest, HttpRequest, take
+from .script import Ending, ending, pieces, whole
+
+_LINGER_NOT = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: closing resets
+
+
+class Connection(asyncio.Protocol):
+    """Takes requests as they come, pipelined or not, and plays the answers that `choose` gives, one after another.
+
+    `peers` is the set of open connections, which it enters and leaves. An answer that takes time is played by a task,
+    any other one at once.
+    """
+
+    def __init__(self, audit: Audit, choose: Callable[[HttpRequest], Answer], peers: set[Connection]) -> None:
+        self._audit = audit
+        self._choose = choose
+        self._peers = peers
+        self._buffer = bytearray()
+        self._waiting: deque[tuple[Entry, Answer]] = deque()
+        self._playing: asyncio.Task[None] | None = None
+        self._entry: Entry | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._lost = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Enter the audit. Called by the event loop."""
+        # Not an isinstance check: uvloop's transports are asyncio's in behaviour only.
+        self._transport = cast(asyncio.Transport, transport)
+        self._address: str = transport.get_extra_info("sockname")[0]
+        self._number = self._audit.connected()
+        self._peers.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave the audit, and give up what is unanswered. Called by the event loop."""
+        self._audit.connections_open -= 1
+        self._peers.discard(self)
+        if self._playing is not None:
+            self._playing.cancel()
+        if self._entry is not None:
+            self._audit.ended(self._entry)
+        for entry, _ in self._waiting:
+            self._audit.ended(entry)
+        self._waiting.clear()
+        self._lost.set()
+
+    def pause_writing(self) -> None:
+        """The client reads slower than the answer is written. Called by the event loop."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """The client has caught up. Called by the event loop."""
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Take the requests that are complete, and answer. Called by the event loop."""
+        self._buffer += data
+        try:
+            while (request := take(self._buffer, self._address)) is not None:
+                self._waiting.append((self._audit.arrived(request, self._number), self._choose(request)))
+        except BadRequest:
+            self._refuse()
+        self._answer()
+
+    async def aclose(self) -> None:
+        """End the connection at once, whatever it is doing, and the task of its answer."""
+        self._transport.abort()
+        await self._lost.wait()
+        if self._playing is not None:
+            await asyncio.gather(self._playing, return_exceptions=True)
+
+    def _refuse(self) -> None:
+        self._audit.bad_requests += 1
+        if self._playing is None:
+            self._transport.write(whole(answer_of_status(400), keep_alive=False, bodiless=False) or b"")
+        self._transport.close()
+
+    def _answer(self) -> None:
+        while self._waiting and self._playing is None and not self._transport.is_closing():
+            self._entry, answer = self._waiting.popleft()
+            request = self._entry.request
+            data = whole(answer, request.keep_alive, request.method == "HEAD") if self._writable.is_set() else None
+            if data is None:
+                self._playing = asyncio.create_task(self._play(self._entry, answer), name="asynccrawl-testing-answer")
+            else:
+                self._transport.write(data)
+                self._finish(self._entry, answer)
+                self._end(ending(answer, request.keep_alive))
+
+    async def _play(self, entry: Entry, answer: Answer) -> None:
+        request = entry.request
+        await asyncio.sleep(answer.delay)
+        for seconds, data in pieces(answer, keep_alive=request.keep_alive, bodiless=request.method == "HEAD"):
+            if seconds:
+                await asyncio.sleep(seconds)
+            await self._writable.wait()
+            self._transport.write(data)
+        how = ending(answer, request.keep_alive)
+        if how == "silence":
+            await self._lost.wait()
+        if how == "rst":
+            await self._flush()
+        self._finish(entry, answer)
+        self._playing = None
+        self._end(how)
+        self._answer()
+
+    def _finish(self, entry: Entry, answer: Answer) -> None:
+        if answer.instead is None and answer.raw is None:
+            entry.status = answer.status
+        self._audit.ended(entry)
+
+    def _end(self, how: Ending) -> None:
+        if how == "rst":
+            # The transport's own abort would end the connection in good order when nothing is unread.
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            self._transport.abort()
+        elif how == "fin":
+            self._transport.close()
+
+    async def _flush(self) -> None:
+        """Wait until the kernel has all that was written, since a reset drops what it has not."""
+        # One turn of the loop first: uvloop collects small writes and counts them only when it sends them.
+        await asyncio.sleep(0)
+        self._transport.set_write_buffer_limits(0)
+        await self._writable.wait()
