@@ -113,7 +113,8 @@ def test_the_public_names_are_these():
     assert set(asynccrawl.__all__) == {
         "CrawlError", "DestinationBusy", "DirectorySink", "Failure", "HostLimits", "ImagePolicy", "Limits", "ListError",
         "ListOptions", "MemorySink", "Network", "NullSink", "Outcome", "Reason", "Report", "Request", "RetryPolicy",
-        "Sample", "Settings", "SettingsError", "Sink", "Status", "StorageError", "TeeSink", "crawl", "crawl_sync", "stream",
+        "Sample", "Settings", "SettingsError", "Sink", "Status", "StorageError", "TeeSink", "crawl", "crawl_sync",
+        "stream",
     }  # fmt: skip
     assert all(hasattr(asynccrawl, name) for name in asynccrawl.__all__)
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,14 @@ async def run(path: Path, entries: List, settle: Any = saved, deciding: dict[Rea
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    with reading(path) as connection:
-        return [row_of(outcome) for outcome in manifest(connection)]
+    """The manifest, read as another process would: in a thread, since reading a file may not happen on the loop."""
+
+    def read() -> list[dict[str, Any]]:
+        with reading(path) as connection:
+            return [row_of(outcome) for outcome in manifest(connection)]
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(read).result()
 
 
 def places(path: Path) -> list[tuple[int | None, str, str | None]]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from collections import deque
 from collections.abc import Callable
 from typing import cast
@@ -16,6 +19,7 @@ from .http_request import BadRequest, HttpRequest, take
 from .script import Ending, ending, pieces, whole
 
 _LINGER_NOT = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: closing resets
+_POLL_SECONDS = 0.001
 
 
 class Connection(asyncio.Protocol):
@@ -127,14 +131,28 @@ class Connection(asyncio.Protocol):
     def _end(self, how: Ending) -> None:
         if how == "rst":
             # The transport's own abort would end the connection in good order when nothing is unread.
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
             self._transport.abort()
         elif how == "fin":
             self._transport.close()
 
     async def _flush(self) -> None:
-        """Wait until the kernel has all that was written, since a reset drops what it has not."""
+        """Wait until the client's side has all that was written, since a reset drops what is on its way."""
         # One turn of the loop first: uvloop collects small writes and counts them only when it sends them.
         await asyncio.sleep(0)
         self._transport.set_write_buffer_limits(0)
         await self._writable.wait()
+        while _unacknowledged(self._socket()):  # noqa: ASYNC110  # the kernel reports no event for it
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _socket(self) -> socket.socket:
+        # Declared as what it offers: each loop has a class of its own for it.
+        return cast(socket.socket, self._transport.get_extra_info("socket"))
+
+
+def _unacknowledged(sock: socket.socket) -> int:
+    """Bytes in the kernel that the client's side has not taken; 0 where the system does not count them."""
+    try:
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0

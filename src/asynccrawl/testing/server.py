@@ -156,7 +156,8 @@ def _listeners(addresses: list[str]) -> list[socket.socket]:
 
 
 def _listener(address: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # With the protocol named, asyncio turns Nagle's algorithm off, which would bunch what is meant to drip.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.bind((address, port))
         listener.listen(_BACKLOG)

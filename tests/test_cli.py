@@ -1,0 +1,177 @@
+"""The command, as a process of its own: exit codes, what goes to stdout and stderr, signals, resuming."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asynccrawl.testing import Answer, ImageServer, PictureSet, picture, silent
+
+OPEN = ("--allow-net", "127.0.0.0/8")
+
+
+async def command(*words: Any, stdin: bytes | None = None, cwd: Path | None = None) -> tuple[int, str, str]:
+    """Run `asynccrawl` with `words`; returns exit code, stdout and stderr."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "error", "-m", "asynccrawl", *map(str, words),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd,
+    )  # fmt: skip
+    out, err = await process.communicate(stdin)
+    assert process.returncode is not None
+    assert "Traceback" not in err.decode(), err.decode()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def manifest_of(dest: Path) -> list[dict[str, Any]]:
+    code, out, _ = await command("manifest", dest)
+    assert code == 0
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.fixture
+def served(server: ImageServer) -> ImageServer:
+    server.route(lambda request: Answer(picture(seed=len(request.path))))
+    return server
+
+
+async def test_the_tutorials_line_works_as_typed(served: ImageServer, tmp_path: Path):
+    lines = "".join(f"n0144076{n % 2}_{n}\t{served.url('/' + 'x' * n, n)}\n" for n in range(1, 10))
+    (tmp_path / "ilsvrc12_urls.txt").write_text(lines)
+    words = ["crawl", "ilsvrc12_urls.txt", ".", "--jobs", "100", "--retry", "3", "--sleep", "0"]
+    code, out, err = await command(*words, *OPEN, cwd=tmp_path)
+    assert code == 0, err
+    assert "9 of 9 records saved (yield 100.0%)" in out
+    assert (tmp_path / "n01440761/n01440761_1.jpg").is_file()
+    assert [row["ordinal"] for row in await manifest_of(tmp_path)] == list(range(9))
+
+
+async def test_the_list_may_be_the_archive_it_is_published_in_or_stdin(served: ImageServer, tmp_path: Path):
+    lines = f"n01_1\t{served.url('/1')}\nn01_2\t{served.url('/22')}\n".encode()
+    (tmp_path / "ilsvrc12_urls.txt").write_bytes(lines)
+    with tarfile.open(tmp_path / "urls.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "ilsvrc12_urls.txt", "ilsvrc12_urls.txt")
+    assert (await command("crawl", tmp_path / "urls.tar.gz", tmp_path / "a", *OPEN))[0] == 0
+    assert (await command("crawl", "-", tmp_path / "b", *OPEN, stdin=lines))[0] == 0
+    for dest in ("a", "b"):
+        assert [row["path"] for row in await manifest_of(tmp_path / dest)] == ["n01/n01_1.jpg", "n01/n01_2.jpg"]
+
+
+async def test_results_go_to_stdout_and_progress_to_stderr(served: ImageServer, dest: Path, tmp_path: Path):
+    (tmp_path / "list").write_text(f"{served.url('/1')}\n")
+    served.add("/1", Answer(picture(), delay=0.3))
+    code, out, err = await command("crawl", tmp_path / "list", dest, *OPEN, "--json", "--msg", "0.1", "--verbose")
+    assert code == 0
+    assert json.loads(out)["saved"] == 1
+    assert "0/1 done" in err and "1 in flight" in err and "00000/000000000.jpg" in err
+    code, out, err = await command("report", dest, "--json")
+    assert (code, json.loads(out)["by_host"], err) == (0, {"127.0.0.1": {"saved": 1, "failed": 0, "skipped": 0}}, "")
+    assert (await command("report", dest))[1].startswith("1 of 1 records saved")
+
+
+async def test_exit_codes(served: ImageServer, dest: Path, tmp_path: Path):
+    listed = tmp_path / "list"
+    listed.write_text(f"{served.url('/1')}\nhttp://10.0.0.1/\n")
+    assert (await command("crawl", listed, dest, *OPEN, "--fail-under", "51"))[0] == 1
+    assert (await command("crawl", listed, dest, *OPEN, "--fail-under", "50"))[0] == 0
+    for words, said in [
+        (("crawl", tmp_path / "none", dest), "none"),
+        (("crawl", listed, dest, "--jobs", "0"), "concurrency is 0"),
+        (("crawl", listed, dest, "--allow-net", "10.0.0.1/8"), "CIDR"),
+        (("crawl", listed, dest, "--formats", "jpg,bpg"), "bpg"),
+        (("crawl", listed, dest, "--max-bytes", "many"), "many"),
+        (("crawl", listed, dest, "--ca-file", listed), "no certificates"),
+        (("crawl", listed), "DEST"),
+        (("fetch",), "fetch"),
+    ]:
+        code, out, err = await command(*words)
+        assert (code, out) == (2, "") and said in err, (words, code, err)
+    for words in (("report", tmp_path), ("manifest", tmp_path / "nowhere")):
+        code, _, err = await command(*words)
+        assert code == 3 and "no ledger here" in err
+    (tmp_path / "file").write_text("")
+    code, _, err = await command("crawl", listed, tmp_path / "file")
+    assert code == 3 and "cannot be used as the destination" in err
+
+
+async def start(*words: Any) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "asynccrawl", *map(str, words), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+async def test_a_second_run_exits_4(server: ImageServer, dest: Path, tmp_path: Path):
+    server.route(lambda request: silent())
+    (tmp_path / "list").write_text(server.url("/1"))
+    first = await start("crawl", tmp_path / "list", dest, *OPEN)
+    while not server.audit.count():
+        await asyncio.sleep(0.02)
+    code, _, err = await command("crawl", tmp_path / "list", dest, *OPEN)
+    assert code == 4 and "another run is writing here" in err
+    assert (await command("report", dest))[1].startswith("0 of 1 records saved"), "reports work during a run"
+    first.kill()
+    await first.communicate()
+
+
+@pytest.mark.slow  # a crawl has to be under way before it can be interrupted
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+async def test_interrupted_and_resumed_nothing_is_lost_or_fetched_twice(
+    server: ImageServer, dest: Path, tmp_path: Path, number: signal.Signals
+):
+    pictures = PictureSet(2000)
+    server.route(lambda request: Answer(pictures.data(pictures.number(request.path) or 0), delay=0.01))
+    listed = tmp_path / "list"
+    listed.write_text("".join(f"n0{i % 9}_{i} {server.url(pictures.path(i), i % 20)}\n" for i in range(2000)))
+    crawl = await start("crawl", listed, dest, *OPEN)
+    while server.audit.count() < 700:
+        await asyncio.sleep(0.01)
+    crawl.send_signal(number)
+    _, err = await crawl.communicate()
+    assert crawl.returncode == (-9 if number == signal.SIGKILL else 128 + number), err.decode()
+    asked, recorded = server.audit.count(), len(await manifest_of(dest))
+    assert 0 < recorded < 2000
+    if number != signal.SIGKILL:
+        assert recorded == asked, "what was in flight was finished and recorded"
+        assert b"The same command goes on" in err
+    code, out, _ = await command("crawl", listed, dest, *OPEN)
+    assert code == 0 and "2,000 of 2,000 records saved" in out
+    assert server.audit.count() - asked == 2000 - recorded, "nothing that was recorded is fetched again"
+    table = await manifest_of(dest)
+    assert [row["ordinal"] for row in table] == list(range(2000))
+    files = {str(path.relative_to(dest)) for path in dest.rglob("*.jpg")}
+    assert files == {row["path"] for row in table}
+    assert sorted(p.name for p in dest.iterdir() if p.name.startswith(".")) == [".asynccrawl.sqlite3"]
+
+
+async def test_a_second_signal_stops_at_once(server: ImageServer, dest: Path, tmp_path: Path):
+    server.route(lambda request: silent())
+    (tmp_path / "list").write_text(server.url("/1"))
+    crawl = await start("crawl", tmp_path / "list", dest, *OPEN)
+    while not server.audit.count():
+        await asyncio.sleep(0.02)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for _ in range(2):
+        crawl.send_signal(signal.SIGINT)
+        await asyncio.sleep(0.1)
+    _, err = await crawl.communicate()
+    assert crawl.returncode == 130 and loop.time() - began < 2.5, err.decode()
+
+
+async def test_a_reader_that_has_enough_is_no_error(served: ImageServer, dest: Path, tmp_path: Path):
+    (tmp_path / "list").write_text("".join(f"bad line {'x' * 200}\n" for _ in range(3000)))
+    assert (await command("crawl", tmp_path / "list", dest))[0] == 0
+    shell = await asyncio.create_subprocess_shell(
+        f"set -o pipefail; {sys.executable} -m asynccrawl manifest {dest} | head -n 1",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, executable="/bin/bash", env=os.environ,
+    )  # fmt: skip
+    out, err = await shell.communicate()
+    assert (shell.returncode, len(out.splitlines()), err) == (0, 1, b"")
