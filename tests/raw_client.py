@@ -63,7 +63,7 @@ async def heard(server: ImageServer) -> tuple[bytes, BaseException | None]:
 
 async def soon(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(2):
-        while not condition():  # noqa: ASYNC110  # the server's state has no event to wait for
+        while not condition():  # the server's state has no event to wait for
             await asyncio.sleep(0.001)
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, UnidentifiedImageError, features
 
 from asynccrawl.testing import PLACEHOLDER_BYTES, PictureSet, html_page, numbered, picture, placeholder
+from asynccrawl.testing.pictures import _padded_gif
 
 AVIF = pytest.param("avif", marks=pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF"))
 FORMATS = ["jpeg", "png", "gif", "webp", "bmp", "tiff", AVIF]
@@ -103,6 +104,15 @@ def test_the_placeholder_has_its_size_and_is_a_picture(format: str) -> None:
     image = decoded(data)
     assert image.format == format.upper()
     assert image.size == (120, 90)
+
+
+def test_a_gif_can_be_filled_up_to_any_size() -> None:
+    gif = picture("gif", (16, 16))
+    for size in range(len(gif) + 5, len(gif) + 600):
+        padded = _padded_gif(gif, size)
+        assert len(padded) == size
+        # One empty sub-block ends a comment; a second one would be no block at all.
+        assert padded.endswith(b" \0;")
 
 
 def test_the_placeholder_comes_as_gif_or_jpeg_only() -> None:

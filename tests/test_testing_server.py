@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -129,6 +130,13 @@ async def test_another_port_is_tried_when_one_address_has_it_taken(monkeypatch: 
         for address in server.hosts:
             async with connected(server, address) as streams:
                 assert (await exchange(*streams, get()))[0] == "HTTP/1.1 404 Not Found"
+
+
+async def test_small_pieces_are_not_held_back_by_the_kernel(server: ImageServer) -> None:
+    async with connected(server) as streams:
+        await exchange(*streams, get())
+        (connection,) = server._connections
+        assert connection._socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 # The audit

@@ -15,7 +15,6 @@ PLACEHOLDER_BYTES = 2_051
 
 _NOISE = 0.2
 _JPEG_START = b"\xff\xd8"
-_JFIF = b"\xff\xe0"
 _COMMENT = b"\xff\xfe"
 _GIF_END = b"\x3b"
 _GIF_COMMENT = b"\x21\xfe"
@@ -50,10 +49,7 @@ def numbered(jpeg: bytes, number: int) -> bytes:
     """
     if not jpeg.startswith(_JPEG_START):
         raise ValueError("numbered() needs a JPEG")
-    # Readers look for the JFIF segment right at the start, so the comment goes behind it.
-    at = 4 + int.from_bytes(jpeg[4:6], "big") if jpeg[2:4] == _JFIF else 2
-    text = b"asynccrawl %d" % number
-    return b"%b%b%b%b%b" % (jpeg[:at], _COMMENT, (len(text) + 2).to_bytes(2, "big"), text, jpeg[at:])
+    return _commented(jpeg, b"asynccrawl %d" % number)
 
 
 @functools.cache
@@ -141,6 +137,10 @@ def _padded_gif(gif: bytes, size: int) -> bytes:
 
 def _padded_jpeg(jpeg: bytes, size: int) -> bytes:
     """`jpeg` with a comment that fills it up to `size` bytes."""
-    room = size - len(jpeg) - len(_COMMENT)
+    return _commented(jpeg, b" " * (size - len(jpeg) - len(_COMMENT) - 2))
+
+
+def _commented(jpeg: bytes, text: bytes) -> bytes:
+    # Behind the first segment: readers look for JFIF's right at the start.
     at = 4 + int.from_bytes(jpeg[4:6], "big")
-    return jpeg[:at] + _COMMENT + room.to_bytes(2, "big") + b" " * (room - 2) + jpeg[at:]
+    return b"%b%b%b%b%b" % (jpeg[:at], _COMMENT, (len(text) + 2).to_bytes(2, "big"), text, jpeg[at:])
