@@ -41,7 +41,7 @@ async def run(answers: Any, urls: Sequence[str], settings: Settings = QUICK, **o
 
 async def until(true: Callable[[], bool]) -> None:
     """Let the loop turn until something has come about; the test's time-out is the bound."""
-    while not true():  # noqa: ASYNC110 -- what is waited for is the engine's own state, which signals nobody
+    while not true():
         await asyncio.sleep(0)
 
 

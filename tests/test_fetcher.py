@@ -144,6 +144,13 @@ async def test_it_always_ends_within_its_deadline(server: ImageServer, fetcher: 
     assert loop.time() - began < 1.2
 
 
+async def test_no_request_is_repeated_behind_the_frontiers_back(server: ImageServer, fetcher: HttpFetcher):
+    server.add("/x", Answer(BODY), reset(), Answer(BODY))
+    await fetcher.fetch(hop(server.url("/x")))
+    assert (await failure(fetcher, server.url("/x"))).reason is Reason.RESET
+    assert server.audit.count() == 2
+
+
 async def test_a_redirect_is_told_and_not_followed(server: ImageServer, fetcher: HttpFetcher):
     server.add("/x", redirect("/ü y"))
     got = await fetcher.fetch(hop(server.url("/x")))

@@ -44,7 +44,7 @@ async def open_crawl(
         stack.push_async_callback(ledger.aclose)
         store = sink if sink is not None else await asyncio.to_thread(DirectorySink, root)
         stack.push_async_callback(close_sink, store)
-        recorder = Recorder(Screening(settings.image), store, ledger, on_outcome)
+        recorder = Recorder(await asyncio.to_thread(Screening, settings.image), store, ledger, on_outcome)
         yield await _job(stack, urls, settings, ledger, recorder, temporary)
 
 
@@ -56,7 +56,7 @@ async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
         stack.push_async_callback(asyncio.to_thread, shutil.rmtree, room, ignore_errors=True)
         ledger = await Ledger.open(room / FILE_NAME, settings.deciding())
         stack.push_async_callback(ledger.aclose)
-        recorder = Recorder(Screening(settings.image), None, ledger)
+        recorder = Recorder(await asyncio.to_thread(Screening, settings.image), None, ledger)
         yield await _job(stack, urls, settings, ledger, recorder, room / "spool")
 
 

@@ -12,10 +12,18 @@ from urllib.parse import urljoin
 
 import idna
 
+_PLAIN = re.compile(
+    r"(https?)://([a-z0-9][a-z0-9\-]{0,62}(?:\.[a-z0-9][a-z0-9\-]{0,61}[a-z0-9]){1,3})(/[!$&'-;=?@A-Z_a-z~]*)"
+)
+"""What most URLs of a list look like, and how they are sent: as they stand."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _ILLEGAL = re.compile(r"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.\-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+(?:%25[a-z0-9_.\-~]+)?\]")
+_AUTHORITY_END = re.compile(r"[/?#\\]")
+_BLANKS = " \t\n\r\f\v"
+_LABEL_CHARS = 63
+_HOST_CHARS = 253
 MAX_URL_CHARS = 32_768
 """A longer URL is refused. No server accepts it: common request-line limits are 4 to 16 KiB."""
 
@@ -48,13 +56,28 @@ class Parts:
 
 
 def parse(url: str) -> Parts:
-    """Take `url` apart and make it fit for the wire.
+    """Take `url` apart and make it fit for the wire. White space at its ends is no part of it.
 
-    Raises BadURL for what cannot be fetched: no scheme or another than http and https, no host, a bad port,
-    a host name that IDNA refuses, more than MAX_URL_CHARS characters.
+    Raises BadURL for what cannot be fetched: no scheme or another than http and https, no host, a bad port, a host
+    name that DNS or IDNA refuses, more than MAX_URL_CHARS characters, half a surrogate pair.
     """
     if len(url) > MAX_URL_CHARS:
         raise BadURL(f"{len(url)} characters; the most is {MAX_URL_CHARS}")
+    plain = _PLAIN.fullmatch(url)
+    if plain is not None and len(plain[2]) <= _HOST_CHARS:
+        return Parts(plain[1], plain[2], SCHEMES[plain[1]], plain[3])
+    return _parse(url.strip(_BLANKS))
+
+
+def join(base: str, location: str) -> str:
+    """The absolute URL that a Location header names, relative to the URL that answered with it (RFC 3986, 5.2).
+
+    Raises ValueError for a location that cannot be taken apart.
+    """
+    return location if _SCHEME.match(location) else urljoin(base, location)
+
+
+def _parse(url: str) -> Parts:
     found = _SCHEME.match(url)
     scheme = found[1].lower() if found else None
     if found is None or scheme is None:
@@ -69,14 +92,9 @@ def parse(url: str) -> Parts:
     return Parts(scheme, _host(host), SCHEMES[scheme] if port is None else port, _target(target))
 
 
-def join(base: str, location: str) -> str:
-    """The absolute URL that a Location header names, relative to the URL that answered with it (RFC 3986, 5.2)."""
-    return location if _SCHEME.match(location) else urljoin(base, location)
-
-
 def _split_authority(rest: str) -> tuple[str, str]:
-    end = min((i for i in (rest.find(c) for c in "/?#\\") if i >= 0), default=len(rest))
-    return rest[:end], rest[end:]
+    end = _AUTHORITY_END.search(rest)
+    return (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
 
 
 def _split_port(authority: str) -> tuple[str, int | None]:
@@ -85,19 +103,25 @@ def _split_port(authority: str) -> tuple[str, int | None]:
         return authority, None
     if not port:
         return host, None
-    if not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65_536:
+    digits = port.lstrip("0")
+    if not (port.isascii() and port.isdigit()) or not 1 <= len(digits) <= 5 or int(digits) > 65_535:
         raise BadURL(f"the port is {port[:20]!r}; it must be a number from 1 to 65535")
-    return host, int(port)
+    return host, int(digits)
 
 
 def _host(host: str) -> str:
     if not host:
         raise BadURL("no host")
+    if len(host) > _HOST_CHARS + 1:
+        # Looked at before IDNA is: versions of `idna` before 3.7 take seconds for some ten thousand characters.
+        raise BadURL(f"the host has {len(host)} characters; the most is {_HOST_CHARS}")
     if not host.isascii():
         host = _idna(host)
     host = host.lower()
-    if not _HOST.fullmatch(host) or ".." in host or len(host) > 253:
+    if not _HOST.fullmatch(host) or ".." in host or len(host.rstrip(".")) > _HOST_CHARS:
         raise BadURL(f"the host is {host[:60]!r}; that is no host name or address")
+    if len(host) > _LABEL_CHARS and max(map(len, host.split("."))) > _LABEL_CHARS:
+        raise BadURL(f"a part of the host {host[:60]!r} is longer than {_LABEL_CHARS} characters")
     return host.rstrip(".")
 
 

@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from ..errors import FetchError, InvalidImage
 from ..imaging import Facts
@@ -63,10 +64,11 @@ class FakeFetcher:
         script = self._answers.get(hop.url)
         if script is None:
             return FetchError(Reason.HTTP_404, False, "the server answered 404", http_status=404)
-        if isinstance(script, list | tuple):
-            script = script[min(self._asked[hop.url], len(script) - 1)]
+        turn = self._asked[hop.url]
         self._asked[hop.url] += 1
-        return script
+        if isinstance(script, list | tuple):
+            return cast(Answer, script[min(turn, len(script) - 1)])
+        return cast(Answer, script)
 
 
 def _response(hop: Hop, answer: Answer) -> Response:

@@ -1,0 +1,129 @@
+"""A directory a class, a file a picture: what torchvision's ImageFolder reads."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import StorageError
+from ..models import Failure, Sample
+from .layout import Refused, place_of
+from .store import remove, store
+from .threads import in_thread
+from .tree import Tree
+
+_HOW_TO_GO_ON = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room in the quota",
+    errno.EROFS: "make the file system writable",
+    errno.EIO: "see to the disk",
+    errno.EACCES: "give the right to write there",
+    errno.EPERM: "give the right to write there",
+    errno.ENOENT: "bring the directory back",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
+}
+
+
+class DirectorySink:
+    """Stores samples as `label/name.ext` under `dest`, byte for byte.
+
+    A sample without label goes to `00012/name.ext`, in shards of 1,000 by ordinal; one with a split goes under
+    `split/`. The extension is the decoded format's. No file is visible before it is whole, none is ever overwritten,
+    no link is followed, nothing is written outside `dest`. A temporary file is moved into its place, any other file
+    is hard-linked, or copied where that cannot be.
+
+    A file that is already there with the same content is taken for the sample's own, from before a crash. One with
+    other content is renamed with `.invalid` added. A directory, link or special file in the way makes the sample a
+    Failure (name_conflict).
+
+    `dest` is made when the first batch comes. Only one sink at a time may write there; `crawl` holds a lock for it.
+    """
+
+    durable = True
+
+    def __init__(self, dest: str | os.PathLike[str]) -> None:
+        self._dest = Path(dest).absolute()
+        self._writing = threading.Lock()
+        self._prepared = False
+
+    def __repr__(self) -> str:
+        return f"DirectorySink({str(self._dest)!r})"
+
+    async def write(self, batch: Sequence[Sample]) -> list[str | Failure]:
+        """Store every sample; returns the path of each relative to `dest`, or its Failure.
+
+        Raises StorageError when the disk is full or the like. Samples of the batch that were stored before stay, and
+        the batch may be written again.
+        """
+        return await in_thread(self._write, batch)
+
+    async def remove(self, batch: Sequence[Sample]) -> None:
+        """Remove what was stored of `batch`, and class directories that have become empty.
+
+        A file that holds something else than the sample, told by its bytes or its hash, stays. Idempotent. Raises
+        StorageError.
+        """
+        await in_thread(self._remove, batch)
+
+    async def aclose(self) -> None:
+        """Remove the directory of partial files, if it was used. May be called twice."""
+        await in_thread(self._close)
+
+    def _write(self, batch: Sequence[Sample]) -> list[str | Failure]:
+        with self._writing:
+            try:
+                self._prepare()
+                with Tree(self._dest) as tree:
+                    return [self._store(tree, sample) for sample in batch]
+            except OSError as error:
+                raise self._error(self._dest, error) from error
+
+    def _prepare(self) -> None:
+        """Make the destination and remove an earlier sink's partial files, once.
+
+        Not when the sink is made: only by the first write has the crawl locked the destination.
+        """
+        if not self._prepared:
+            self._dest.mkdir(parents=True, exist_ok=True)
+            with Tree(self._dest) as tree:
+                tree.sweep()
+            self._prepared = True
+
+    def _store(self, tree: Tree, sample: Sample) -> str | Failure:
+        try:
+            return store(tree, sample)
+        except Refused as refused:
+            return Failure.instead(sample, refused.reason, refused.detail, retryable=refused.retryable)
+        except OSError as error:
+            raise self._error(self._dest / place_of(sample).path, error) from error
+
+    def _remove(self, batch: Sequence[Sample]) -> None:
+        with self._writing:
+            try:
+                with Tree(self._dest) as tree:
+                    left = {parts for sample in batch if (parts := remove(tree, sample)) is not None}
+                    tree.remove_empty(sorted(left))
+                    tree.remove_empty({parts[:-1] for parts in left if len(parts) > 1})
+            except FileNotFoundError:
+                return  # no destination, so nothing of ours in it
+            except OSError as error:
+                raise self._error(self._dest, error) from error
+
+    def _close(self) -> None:
+        with self._writing:
+            if not self._prepared:
+                return
+            self._prepared = False
+            # What cannot be tidied up is swept by the next sink; the samples are stored.
+            with suppress(OSError, StorageError), Tree(self._dest) as tree:
+                tree.sweep()
+                tree.remove_temporary()
+
+    def _error(self, path: Path, error: OSError) -> StorageError:
+        how = _HOW_TO_GO_ON.get(error.errno or 0, "mend it")
+        return StorageError(f"{path}: cannot be stored: {error.strerror or error}; {how}, then run again to go on")

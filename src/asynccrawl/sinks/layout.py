@@ -1,0 +1,74 @@
+"""The names of the directory layout: where a sample goes, and what a file's name says. Pure; no I/O.
+
+label/name.ext, or 00012/name.ext in shards of 1,000 by ordinal for a sample without label; both under split/ for a
+sample that has one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from ..models import Reason, Sample
+from ..settings import FORMATS
+
+TEMPORARY = ".asynccrawl.tmp"
+"""The directory inside the destination where partial files live while a run is active."""
+
+SHARD = 1_000
+"""Samples without label that share a directory."""
+
+_EXTENSION = {"jpeg": "jpg"}
+_FORMAT = {**{name: name for name in FORMATS}, "jpg": "jpeg", "tif": "tiff"}
+# No way out of the destination, and no hidden file: those are ours or the user's own.
+_UNSAFE = re.compile(r"^$|^\.|[/\0]")
+
+
+class Refused(Exception):
+    """One sample that cannot be stored, for a cause that is its own: it becomes a Failure."""
+
+    def __init__(self, reason: Reason, detail: str, *, retryable: bool = False) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.retryable = retryable
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file's directories and its own name, relative to the destination."""
+
+    directories: tuple[str, ...]
+    file: str
+
+    @property
+    def path(self) -> str:
+        """The path as the manifest has it, with slashes."""
+        return "/".join((*self.directories, self.file))
+
+
+def place_of(sample: Sample) -> Place:
+    """Where `sample` goes. Raises Refused (bad_name) when a part of its path would lead elsewhere."""
+    label = f"{sample.ordinal // SHARD:05d}" if sample.label is None else sample.label
+    directories = (label,) if sample.split is None else (sample.split, label)
+    file = f"{sample.name}.{_EXTENSION.get(sample.format, sample.format)}"
+    for part in (*directories, file):
+        _check(part)
+    return Place(directories, file)
+
+
+def format_of(file: str) -> tuple[str, str] | None:
+    """The name and the format that a file's name tells, or None when it is no picture's."""
+    name, dot, extension = file.rpartition(".")
+    found = _FORMAT.get(extension.lower())
+    return (name, found) if dot and name and not name.startswith(".") and found else None
+
+
+def _check(part: str) -> None:
+    if _UNSAFE.search(part):
+        raise Refused(Reason.BAD_NAME, f"{part[:60]!r} cannot be a file or directory name here")
+    try:
+        os.fsencode(part)
+    except UnicodeEncodeError:
+        raise Refused(Reason.BAD_NAME, f"{part[:60]!r} cannot be written in this system's encoding") from None

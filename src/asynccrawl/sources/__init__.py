@@ -1,0 +1,8 @@
+"""Lists of every format, and iterables, to list entries: lazily and in constant memory."""
+
+from .entry import MAX_LINE_BYTES, Entry
+from .feeding import Urls, entries
+from .inbox import BATCH
+from .reading import open_list
+
+__all__ = ["BATCH", "MAX_LINE_BYTES", "Entry", "Urls", "entries", "open_list"]
