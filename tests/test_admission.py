@@ -197,7 +197,9 @@ def test_extra_that_json_can_hold_is_left_alone(extra: Any):
     assert record("k", extra=extra).request.extra is extra
 
 
-@pytest.mark.parametrize("value", [b"x", {1, 2}, object(), float("nan"), float("inf"), {(1, 2): 3}, pytest.param(10**5000, id="huge")])
+@pytest.mark.parametrize(
+    "value", [b"x", {1, 2}, object(), float("nan"), float("inf"), {(1, 2): 3}, pytest.param(10**5000, id="huge")]
+)
 def test_an_extra_column_that_is_no_json_is_named(value: Any):
     made = failure("n01_5", extra={"good": f"x{HALF}", "wrong": value})
     assert (made.reason, made.name) == (Reason.BAD_LINE, "n01_5")

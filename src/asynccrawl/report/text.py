@@ -66,9 +66,10 @@ def _hosts(report: Counts, most: int = 10) -> str:
     if not report.by_host:
         return ""
     lines = [f"{'saved':>9}  {'failed':>9}  {'skipped':>9}  host ({report.hosts:,} in all)"]
-    shown = list(report.by_host.items())[:most]
+    # Those with the most failures first: they are what a person may act on.
+    ranked = sorted(report.by_host.items(), key=lambda pair: (-pair[1].failed, -pair[1].total, pair[0]))
+    shown, rest = ranked[:most], [count for _, count in ranked[most:]] + [report.other_hosts]
     lines += [_row(count, printable(host, 60)) for host, count in shown]
-    rest = [count for _, count in list(report.by_host.items())[most:]] + [report.other_hosts]
     if len(shown) < report.hosts:
         lines.append(_row(tuple(map(sum, zip(*rest, strict=True))), f"({report.hosts - len(shown):,} others)"))
     return "\n".join(lines)

@@ -30,7 +30,8 @@ def read_directory(path: str | os.PathLike[str]) -> Iterator[Sample]:
     for label in _names(root, directories=True):
         for file in _names(root / label, directories=False):
             found = format_of(file)
-            if found is not None:
+            size = _size(root / label / file) if found else None
+            if found is not None and size is not None:
                 yield _sample(root / label / file, label, *found, next(counter))
 
 

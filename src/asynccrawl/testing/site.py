@@ -42,7 +42,10 @@ class DemoSite:
 
     def _line(self, i: int, pictures: Iterator[tuple[str, bytes]]) -> str:
         kind, data = next(pictures)
-        host, path = i % HOSTS, f"/photos/{i:04d}.jpg"  # like many real sites: always .jpg, whatever is inside
+        host, path = (
+            (i + i // len(SYNSETS)) % HOSTS,
+            f"/photos/{i:04d}.jpg",
+        )  # like many real sites: always .jpg, whatever is inside
         answer = _answer(i, kind, data)
         if host == SLOW:
             answer = replace(answer, delay=0.4)
@@ -57,8 +60,8 @@ class DemoSite:
 def _answer(i: int, kind: str, data: bytes) -> Answer:
     if i % 9 == 4:
         return Answer(placeholder(), content_type="image/gif")
-    if i % 50 == 7:
+    if i % 53 == 7:
         return html_as_jpeg()
-    if i % 50 == 23:
+    if i % 59 == 23:
         return truncated(data)
     return Answer(data, content_type=f"image/{kind}")

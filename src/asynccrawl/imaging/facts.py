@@ -1,0 +1,27 @@
+"""What is known of a picture once it has been looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EXTENSIONS = {
+    "jpeg": "jpg", "png": "png", "gif": "gif", "webp": "webp", "bmp": "bmp", "tiff": "tiff", "avif": "avif",
+}  # fmt: skip
+"""The file extension of each format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`width`, `height` (pixels) and `mode` (Pillow's) are of the file, None where it was not opened.
+
+    `bytes` and `sha256` (hex) are of the body; `detail` notes what is odd about a good picture.
+    """
+
+    format: str
+    extension: str
+    width: int | None
+    height: int | None
+    mode: str | None
+    bytes: int
+    sha256: str
+    detail: str | None = None
