@@ -46,7 +46,7 @@ def main() -> None:
         for number in range(options.rounds + 1):
             dest = Path(tempfile.mkdtemp(dir=options.directory))
             try:
-                rate = crawl_once(served.urls(), dest, options.decode)
+                rate = crawl_once(served.urls, dest, options.decode)
             finally:
                 shutil.rmtree(dest)
             if number:  # the first round warms up

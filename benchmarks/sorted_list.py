@@ -81,7 +81,8 @@ def main() -> None:
     for row in (small, large):
         print(
             f"{row['records']:>9,.0f} records: another host first after {row['first_other']:.2f} s, all others "
-            f"after {row['seconds']:.1f} s; at most {row['most_queued']:.0f} hops queued; peak {row['peak_mib']:.0f} MiB"
+            f"after {row['seconds']:.1f} s; at most {row['most_queued']:.0f} hops queued; "
+            f"peak {row['peak_mib']:.0f} MiB"
         )
     print(f"growth: {large['peak_mib'] - small['peak_mib']:.1f} MiB")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,26 +25,28 @@ def read_directory(path: str | os.PathLike[str]) -> Iterator[Sample]:
     One directory's names are held in memory at a time. Raises ListError when a directory cannot be read.
     """
     root = Path(path)
-    counter = itertools.count()
+    ordinal = 0
     for label in _names(root, directories=True):
         for file in _names(root / label, directories=False):
-            found = format_of(file)
-            size = _size(root / label / file) if found else None
-            if found is not None and size is not None:
-                yield _sample(root / label / file, label, *found, next(counter))
+            sample = _sample(root / label / file, label, ordinal)
+            if sample is not None:
+                yield sample
+                ordinal += 1
 
 
-def _sample(path: Path, label: str, name: str, format: str, ordinal: int) -> Sample:
+def _sample(path: Path, label: str, ordinal: int) -> Sample | None:
+    found = format_of(path.name)
+    if found is None:
+        return None
+    name, format = found
     own = _ordinal_in(label, name)
-    return Sample(
-        Request("", key=name, label=label if own is None else None),
-        ordinal if own is None else own,
-        name,
-        label if own is None else None,
-        format,
-        path=path,
-        bytes=path.stat().st_size,
-    )
+    known = label if own is None else None
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return None  # removed since its directory was read
+    request = Request("", key=name, label=known)
+    return Sample(request, ordinal if own is None else own, name, known, format, path=path, bytes=size)
 
 
 def _ordinal_in(label: str, name: str) -> int | None:
@@ -58,11 +59,15 @@ def _ordinal_in(label: str, name: str) -> int | None:
 def _names(directory: Path, *, directories: bool) -> list[str]:
     try:
         with os.scandir(directory) as entries:
-            return sorted(
-                entry.name
-                for entry in entries
-                if not entry.name.startswith(".")
-                and (entry.is_dir(follow_symlinks=False) if directories else entry.is_file())
-            )
+            return sorted(entry.name for entry in entries if _is_meant(entry, directories))
     except OSError as error:
         raise ListError(f"{directory}: cannot be read as a directory of pictures: {error.strerror}") from error
+
+
+def _is_meant(entry: os.DirEntry[str], directories: bool) -> bool:
+    if entry.name.startswith("."):
+        return False
+    try:
+        return entry.is_dir(follow_symlinks=False) if directories else entry.is_file()
+    except OSError:
+        return False  # a link that leads to itself

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ..models import Reason, Sample
@@ -71,7 +72,7 @@ def _put_file(tree: Tree, place: Place, sample: Sample, path: Path) -> None:
     if not _is_file(path, sample):
         _settle_missing(tree, place, sample, path)
         return
-    put = _mover(path, place) if sample.temporary else _linker(path, place)
+    put = partial(_move if sample.temporary else _link, path, place)
     try:
         there = _put(tree, place, sample, put)
     except _MustCopy:
@@ -85,24 +86,18 @@ class _MustCopy(Exception):
     """A file that can be neither moved nor linked to where it should be."""
 
 
-def _mover(path: Path, place: Place) -> Callable[[int], None]:
-    def put(directory: int) -> None:
-        try:
-            move(str(path.absolute()), directory, directory, place.file)
-        except OSError as error:
-            if error.errno == errno.EXDEV:
-                raise _MustCopy from error
-            raise
-
-    return put
+def _move(path: Path, place: Place, directory: int) -> None:
+    try:
+        move(str(path.absolute()), directory, directory, place.file)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise _MustCopy from error
+        raise
 
 
-def _linker(path: Path, place: Place) -> Callable[[int], None]:
-    def put(directory: int) -> None:
-        if not link(path, directory, place.file):
-            raise _MustCopy
-
-    return put
+def _link(path: Path, place: Place, directory: int) -> None:
+    if not link(path, directory, place.file):
+        raise _MustCopy
 
 
 def _put(tree: Tree, place: Place, sample: Sample, put: Callable[[int], None]) -> bool:

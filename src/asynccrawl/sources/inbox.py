@@ -19,7 +19,8 @@ _NEVER = 1 << 62
 
 
 class _Event(Protocol):
-    def set(self) -> None: ...
+    def set(self) -> None:
+        """Let whoever waits go on."""
 
 
 class Inbox:

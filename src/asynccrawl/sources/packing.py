@@ -44,9 +44,11 @@ class _Rewound(io.RawIOBase):
         self._rest = rest
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # what BufferedReader hands over
+        """The head first, then the rest."""
         if not self._head:
             return self._rest.readinto1(buffer)
         n = min(len(buffer), len(self._head))
@@ -60,6 +62,7 @@ class _Member(tarfile.TarInfo):
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        """The next header."""
         at = archive.fileobj.tell() if archive.fileobj else 0
         try:
             return super().fromtarfile(archive)

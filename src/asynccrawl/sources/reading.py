@@ -41,6 +41,7 @@ class _Reading:
         self._line = 0
 
     def entries(self) -> Iterator[Entry]:
+        """All entries of the list. Raises ListError."""
         with self._opened() as file:
             try:
                 with closing(unpacked(file)) as texts:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
         truncated,
         unframed,
     )
+    from .conformance import check_sink
+    from .fakes import FakeDecoder, FakeFetcher, MemoryBacklog
     from .http_request import HttpRequest
     from .pictures import PLACEHOLDER_BYTES, PictureSet, numbered, picture, placeholder
     from .process import ServedPictures, serve_in_process
@@ -46,11 +48,15 @@ __all__ = [
     "Answer",
     "Audit",
     "Entry",
+    "FakeDecoder",
+    "FakeFetcher",
     "HttpRequest",
     "ImageServer",
+    "MemoryBacklog",
     "PictureSet",
     "ServedPictures",
     "Summary",
+    "check_sink",
     "chunked",
     "dripping",
     "hang_up",
@@ -73,11 +79,13 @@ __all__ = [
 
 _HOMES = {
     "Audit": "audit", "Entry": "audit", "Summary": "audit",
+    "FakeDecoder": "fakes", "FakeFetcher": "fakes", "MemoryBacklog": "fakes",
     "HttpRequest": "http_request",
     "PLACEHOLDER_BYTES": "pictures", "PictureSet": "pictures", "numbered": "pictures", "picture": "pictures",
     "placeholder": "pictures",
     "ServedPictures": "process", "serve_in_process": "process",
     "ImageServer": "server",
+    "check_sink": "conformance",
 }  # fmt: skip
 
 
