@@ -172,7 +172,9 @@ def test_memory_does_not_grow_with_the_list(path: Path):
 
 _piece = st.one_of(
     st.binary(max_size=12),
-    st.sampled_from([b"\n", b"\r\n", b"\n\n", b" ", b"\t", b"k ", b"http://h/", b"://", b"\xef\xbb\xbf", b"\x00", "é".encode()]),
+    st.sampled_from(
+        [b"\n", b"\r\n", b"\n\n", b" ", b"\t", b"k ", b"http://h/", b"://", b"\xef\xbb\xbf", b"\x00", "é".encode()]
+    ),
 )  # fmt: skip
 
 

@@ -57,6 +57,20 @@ class _Rewound(io.RawIOBase):
         return n
 
 
+class _Sips:
+    """A stream that gives what it has instead of filling the reader's buffer.
+
+    Else an error behind the last line, as of a checksum, would come in place of the lines before it.
+    """
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; none only at the end."""
+        return self._stream.read1(size)
+
+
 class _Member(tarfile.TarInfo):
     """A tar header that is not taken for the archive's end when it is damaged, as `tarfile` does."""
 
@@ -120,7 +134,8 @@ def _is_tar(head: bytes) -> bool:
 
 def _members(stream: io.BufferedReader) -> Iterator[io.BufferedReader]:
     found = False
-    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member, bufsize=BUFFER_BYTES) as archive:
+    sips = cast(io.BufferedReader, _Sips(stream))  # tarfile does no more than read
+    with tarfile.open(fileobj=sips, mode="r|", tarinfo=_Member, bufsize=BUFFER_BYTES) as archive:
         while member := archive.next():
             archive.members = []  # type: ignore[attr-defined] # or it would remember every member it has passed
             if member.isreg() and not _hidden(member.name) and (file := archive.extractfile(member)):
