@@ -1,0 +1,90 @@
+"""What the README shows is true: its commands exist and run, its Python runs, its table names real fields, and the
+examples run as programs.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+import asynccrawl
+from asynccrawl.cli.crawl import command as crawl_command
+from asynccrawl.cli.main import group
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line[2:]
+    for block in re.findall(r"```console\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+    if line.startswith("$ ")
+]
+
+
+def ran(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=110)
+
+
+@pytest.mark.slow  # the whole demo: photographs are drawn, served and crawled
+@pytest.mark.timeout(120)
+def test_the_demo_runs_and_its_second_run_starts_anew(tmp_path: Path):
+    assert "scripts/demo" in COMMANDS
+    for _ in range(2):
+        demo = ran([sys.executable, "-m", "asynccrawl", "demo", "--records", "60"], tmp_path)
+        assert demo.returncode == 0, demo.stderr
+        assert (
+            "of 60 records saved" in demo.stdout and "$ asynccrawl crawl asynccrawl-demo/demo_urls.txt" in demo.stderr
+        )
+        assert "--allow-net 127.0.0.0/8" in demo.stderr
+    shown = ran([sys.executable, "-m", "asynccrawl", "manifest", "asynccrawl-demo/ilsvrc12"], tmp_path)
+    assert len(shown.stdout.splitlines()) == 60
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("keep me")
+    refused = ran([sys.executable, "-m", "asynccrawl", "demo", "mine"], tmp_path)
+    assert refused.returncode == 2 and (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_every_command_of_the_readme_exists():
+    for line in COMMANDS:
+        words = line.split()
+        if words[0] == "asynccrawl":
+            context = click.Context(group)
+            command = group.get_command(context, words[1])
+            assert command is not None, line
+            flags = {option for parameter in command.params for option in parameter.opts}
+            assert {word.strip("[]") for word in words if word.startswith(("--", "[--"))} <= flags, line
+        elif words[0].startswith("scripts/") or words[0] == "python":
+            assert (ROOT / words[-1]).is_file(), line
+        else:
+            assert line == "pip install .", line
+
+
+def test_the_table_of_settings_is_complete_and_true():
+    table = README.split("| flag | field | default |")[1].split("\n\n")[0]
+    settings = asynccrawl.Settings()
+    shown = re.findall(r"`([a-z]+)\.([a-z_]+)`", table)
+    for name, field in shown:
+        assert hasattr(getattr(settings, name), field), f"{name}.{field}"
+    flags = {flag for parameter in crawl_command.params for flag in parameter.opts if flag.startswith("--")}
+    apart = {"--msg", "--verbose", "--fail-under", "--json"}
+    assert set(re.findall(r"`(--[a-z-]+)`", table)) == flags - apart
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path):
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    (tmp_path / "ilsvrc12_urls.txt").write_text("n01440764_36 http://127.0.0.1:9/refused.jpg\n")
+    shown = ran([sys.executable, "-W", "error", "-c", block], tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "0 of 1 records saved" in shown.stdout and "blocked_address" in shown.stdout
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_examples_run(example: Path, tmp_path: Path):
+    shown = ran([sys.executable, "-W", "error", str(example)], tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "3 of 4 records saved" in shown.stdout
