@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ def command(ctx: click.Context, /, list_: str, dest: Path, msg: float, verbose: 
             click.echo(json.dumps(stopped.report.as_dict()) if as_json else str(stopped.report))
         click.echo("Stopped. The same command goes on from here.", err=True)
         ctx.exit(128 + stopped.number)
+    if sys.stderr.isatty():
+        click.echo(err=True)  # set the report apart from the display above it
     click.echo(json.dumps(report.as_dict()) if as_json else str(report))
     if fail_under is not None and report.yield_ is not None and report.yield_ * 100 < fail_under:
         click.echo(f"asynccrawl: the yield is {report.yield_:.1%}, below {fail_under:g} %", err=True)
