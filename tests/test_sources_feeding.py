@@ -46,12 +46,12 @@ async def entries_of(urls: Any, options: ListOptions = OPTIONS) -> list[Entry]:
     return [entry for batch in await batches_of(urls, options) for entry in batch]
 
 
-def threads() -> int:
-    """Readers that go on: one that has told its end gets a moment to return."""
-    readers = [thread for thread in threading.enumerate() if thread.name == "asynccrawl-list"]
-    for thread in readers:
-        thread.join(0.02)
-    return sum(thread.is_alive() for thread in readers)
+def reading_ends() -> bool:
+    """Whether no reading thread is left; one that has said its last word may take a moment to go."""
+    ours = [thread for thread in threading.enumerate() if thread.name == "asynccrawl-list"]
+    for thread in ours:
+        thread.join(5)
+    return not any(thread.is_alive() for thread in ours)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -73,7 +73,7 @@ async def test_nothing_is_lost_doubled_or_out_of_order(way: str, count: int):
     batches = await batches_of(given_as(way, [f"http://h/{n}" for n in range(count)]))
     assert [entry.line for batch in batches for entry in batch] == list(range(1, count + 1))
     assert all(0 < len(batch) <= BATCH for batch in batches)
-    assert threads() == 0
+    assert reading_ends()
 
 
 async def test_a_long_list_comes_in_few_batches(tmp_path: Path):
@@ -137,7 +137,7 @@ async def test_an_item_of_another_type_is_a_type_error_that_tells_its_position(w
         async for batch in entries(given_as(way, ["http://h/1", "http://h/2", item]), OPTIONS):
             made += batch
     assert [entry.line for entry in made] == [1, 2]
-    assert threads() == 0
+    assert reading_ends()
 
 
 @pytest.mark.parametrize("urls", [b"list.txt", bytearray(b"x"), Request("http://h/a"), 7, None])
@@ -156,7 +156,7 @@ async def test_a_missing_file_and_the_entries_before_damage(tmp_path: Path):
         async for batch in entries(path, OPTIONS):
             made += batch
     assert len(made) > 10_000
-    assert threads() == 0
+    assert reading_ends()
 
 
 class Mine(Exception):
@@ -279,7 +279,7 @@ async def test_reading_ahead_is_bounded(way: str):
             taken += len(await anext(batches))
             await asyncio.sleep(0.005)
             assert given - taken <= 3 * BATCH
-    assert threads() == 0
+    assert reading_ends()
 
 
 async def test_leaving_early_closes_the_generator_and_ends_the_thread():
@@ -294,7 +294,7 @@ async def test_leaving_early_closes_the_generator_and_ends_the_thread():
 
     async with aclosing(entries(items(), OPTIONS)) as batches:
         await anext(batches)
-    assert closed.is_set() and threads() == 0
+    assert closed.is_set() and reading_ends()
 
 
 async def test_leaving_early_closes_an_async_generator():
@@ -317,17 +317,23 @@ async def test_leaving_early_closes_an_async_generator():
 async def test_leaving_early_does_not_wait_for_an_iterable_that_is_blocked():
     let_go = threading.Event()
 
+    closed = []
+
     def items() -> Iterator[str]:
-        yield "http://h/1"
-        let_go.wait(20)
-        yield "http://h/2"
+        try:
+            yield "http://h/1"
+            let_go.wait(20)
+            yield "http://h/2"
+        finally:
+            closed.append(True)
 
     batches = entries(items(), OPTIONS)
     await anext(batches)
     async with asyncio.timeout(5):
         await batches.aclose()
-    assert threads() == 1
+    assert not closed
     let_go.set()
+    assert reading_ends() and closed == [True]
 
 
 async def test_cancelled_while_it_waits_it_lets_go():
@@ -348,6 +354,7 @@ async def test_cancelled_while_it_waits_it_lets_go():
     with pytest.raises(asyncio.CancelledError):
         await task
     let_go.set()
+    assert reading_ends()
 
 
 BLOCKED_STDIN = """

@@ -107,16 +107,17 @@ def test_links_and_directories_in_an_archive_are_no_lists(path: Path):
     assert read_until_error(path) == ([], f"{path}: the archive holds no list: no file in it that is not hidden")
 
 
+@pytest.mark.slow  # packs a list of several blocks
 @pytest.mark.parametrize("tarred", [False, True])
 @pytest.mark.parametrize("packer", ["gzip", "bzip2", "xz"])
 def test_a_packed_list_that_was_cut_gives_what_came_before(path: Path, packer: str, tarred: bool):
-    text = TEXT * 3000
+    text = b"".join(b"n01_%d http://h/%x.jpg\n" % (n, n * 0x9E3779B1 % 2**40) for n in range(60_000))
     packed = PACKERS[packer](archive(("list.txt", text)) if tarred else text)
     path.write_bytes(packed[: len(packed) * 2 // 3])
     entries, message = read_until_error(path)
     assert [entry.line for entry in entries] == list(range(1, len(entries) + 1))
     assert all(entry.error is None for entry in entries), "no half line passes for a whole one"
-    assert len(entries) > 100_000
+    assert len(entries) > 10_000
     assert message.startswith(f"{path}, line {len(entries) + 1}: ") and "fetch it again" in message
 
 

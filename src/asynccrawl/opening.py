@@ -38,8 +38,8 @@ async def open_crawl(
         lock = await asyncio.to_thread(Lock, root)
         stack.callback(lock.release)
         temporary = root / TEMPORARY
-        stack.push_async_callback(asyncio.to_thread, shutil.rmtree, temporary, ignore_errors=True)
-        await asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True)
+        stack.push_async_callback(_remove, temporary)
+        await _remove(temporary)
         ledger = await Ledger.open(root / FILE_NAME, settings.deciding())
         stack.push_async_callback(ledger.aclose)
         store = sink if sink is not None else await asyncio.to_thread(DirectorySink, root)
@@ -53,7 +53,7 @@ async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
     """A job without a destination, on a ledger that is thrown away."""
     async with AsyncExitStack() as stack:
         room = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="asynccrawl-"))
-        stack.push_async_callback(asyncio.to_thread, shutil.rmtree, room, ignore_errors=True)
+        stack.push_async_callback(_remove, room)
         ledger = await Ledger.open(room / FILE_NAME, settings.deciding())
         stack.push_async_callback(ledger.aclose)
         recorder = Recorder(await asyncio.to_thread(Screening, settings.image), None, ledger)
@@ -68,6 +68,10 @@ async def _job(
     decoder = ThreadDecoder(settings.image)
     stack.push_async_callback(decoder.aclose)
     return Job(entries(urls, settings.list), settings, ledger, Engine(settings, fetcher, decoder), recorder)
+
+
+async def _remove(directory: Path) -> None:
+    await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
 
 def _check(sink: Sink | None) -> None:
