@@ -9,6 +9,7 @@ from .advice import ADVICE
 from .counts import Counts
 
 _WIDTH = 100
+_INDENT = " " * 23
 
 
 def text_of(report: Counts) -> str:
@@ -55,10 +56,8 @@ def _reasons(report: Counts) -> str:
     lines = [f"{'records':>9}  {'retryable':>9}  reason"]
     for reason, n in sorted(report.by_reason.items(), key=lambda pair: (-pair[1], pair[0])):
         lines.append(f"{n:>9,}  {report.retryable.get(reason, 0):>9,}  {reason}")
-        lines.extend(
-            textwrap.wrap(ADVICE[Reason(reason)], _WIDTH - 23, initial_indent=" " * 23, subsequent_indent=" " * 23)
-        )
-        lines.append(" " * 23 + "e.g. " + printable(report.examples.get(reason, ""), _WIDTH - 28))
+        lines.append(textwrap.fill(ADVICE[Reason(reason)], _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT))
+        lines.append(_INDENT + "e.g. " + printable(report.examples.get(reason, ""), _WIDTH - 28))
     return "\n".join(lines)
 
 
