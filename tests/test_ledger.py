@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,8 @@ async def test_a_record_put_back_stays_pending_with_what_was_learned(path: Path)
     await ledger.put_back(record, FetchError(Reason.HTTP_429, True, "busy"), 2, 1e9)
     assert await ledger.counts() == {"pending": 1}
     await ledger.aclose()
-    row = sqlite3.connect(path).execute("SELECT reason, attempts, not_before FROM records").fetchone()
+    with closing(sqlite3.connect(path)) as connection:
+        row = connection.execute("SELECT reason, attempts, not_before FROM records").fetchone()
     assert row == ("http_429", 2, 1e9)
 
 

@@ -358,7 +358,8 @@ async def test_cancelled_while_it_waits_it_lets_go():
 
 
 BLOCKED_STDIN = """
-import asyncio
+import asyncio, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have ignored it
 from asynccrawl.settings import ListOptions
 from asynccrawl.sources import entries
 

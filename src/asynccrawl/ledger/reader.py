@@ -72,9 +72,9 @@ def _open(path: Path) -> sqlite3.Connection:
         try:
             connection.execute("PRAGMA query_only=ON")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError:
+        except sqlite3.Error as error:
             connection.close()
-            if mode.endswith("immutable=1"):
+            if mode.endswith("immutable=1") or not isinstance(error, sqlite3.OperationalError):
                 raise
             continue
         return connection
