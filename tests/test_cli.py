@@ -90,6 +90,14 @@ async def test_exit_codes(served: ImageServer, dest: Path, tmp_path: Path):
         (("crawl", listed, dest, "--max-bytes", "many"), "many"),
         (("crawl", listed, dest, "--ca-file", listed), "no certificates"),
         (("crawl", listed), "DEST"),
+        (("crawl", listed, ""), "it is empty"),
+        (("report", ""), "it is empty"),
+        (("crawl", listed, dest, "--timeout", "inf"), "timeout is inf"),
+        (("crawl", listed, dest, "--sleep", "inf"), "sleep is inf"),
+        (("crawl", listed, dest, "--rate", "1e-300"), "rate is 1e-300"),
+        (("crawl", listed, dest, "--offset", "9" * 30), "offset is 999"),
+        (("crawl", listed, dest, "--max-bytes", "9" * 400), "too large"),
+        (("crawl", listed, dest, "--fail-under", "nan"), "finite"),
         (("fetch",), "fetch"),
     ]:
         code, out, err = await command(*words)
@@ -166,6 +174,26 @@ async def test_a_second_signal_stops_at_once(server: ImageServer, dest: Path, tm
         await asyncio.sleep(0.1)
     _, err = await crawl.communicate()
     assert crawl.returncode == 130 and loop.time() - began < 2.5, err.decode()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_closed_standard_streams_do_no_harm(served: ImageServer, dest: Path, tmp_path: Path, closed: str):
+    (tmp_path / "list").write_text(served.url("/1"))
+    shell = await asyncio.create_subprocess_shell(
+        f"{sys.executable} -m asynccrawl crawl {tmp_path}/list {dest} {' '.join(OPEN)} {closed}"
+    )
+    assert await shell.wait() == 0
+    assert [row["status"] for row in await manifest_of(dest)] == ["saved"]
+
+
+async def test_output_that_cannot_be_written_is_no_bug_of_ours(served: ImageServer, dest: Path, tmp_path: Path):
+    (tmp_path / "list").write_text(served.url("/1"))
+    shell = await asyncio.create_subprocess_shell(
+        f"{sys.executable} -m asynccrawl crawl {tmp_path}/list {dest} {' '.join(OPEN)} > /dev/full",
+        stderr=subprocess.PIPE,
+    )
+    _, err = await shell.communicate()
+    assert shell.returncode == 3 and b"standard output cannot be written" in err and b"Traceback" not in err
 
 
 async def test_a_reader_that_has_enough_is_no_error(served: ImageServer, dest: Path, tmp_path: Path):

@@ -281,6 +281,33 @@ async def test_a_sink_of_ten_lines(server: ImageServer, dest: Path):
     assert in_thread(lambda: sorted(p.name for p in dest.iterdir())) == [FILE_NAME]
 
 
+async def test_a_sinks_failure_is_its_own_samples_whatever_it_says(server: ImageServer, dest: Path):
+    class Confused:
+        def __init__(self) -> None:
+            self.first: list[ac.Failure] = []
+
+        async def write(self, batch: Sequence[ac.Sample]) -> list[Any]:
+            self.first = self.first or [ac.Failure(batch[0].request, 0, "x", ac.Reason.TOO_SMALL, detail="tiny")]
+            return self.first * len(batch)
+
+    server.route(lambda request: Answer(picture()))
+    urls = [server.url(f"/{n}.jpg") for n in range(30)]
+    report = await ac.crawl(urls, dest, settings=LOOPBACK, sink=Confused())  # type: ignore[arg-type]
+    assert report.by_reason == {"too_small": 30} and server.audit.count() == 30
+    assert [(row["ordinal"], row["url"]) for row in rows(dest)] == list(enumerate(urls))
+
+
+async def test_a_link_in_the_ledgers_place_is_not_followed(dest: Path, tmp_path: Path):
+    def plant() -> None:
+        dest.mkdir()
+        (dest / FILE_NAME).symlink_to(tmp_path / "victim")
+
+    in_thread(plant)
+    with pytest.raises(ac.StorageError, match="a link stands where the ledger should be"):
+        await ac.crawl([], dest)
+    assert not in_thread((tmp_path / "victim").exists)
+
+
 async def test_a_sink_that_raises_ends_the_crawl(server: ImageServer, dest: Path):
     class Broken:
         async def write(self, batch: Sequence[ac.Sample]) -> None:

@@ -151,6 +151,23 @@ async def test_no_request_is_repeated_behind_the_frontiers_back(server: ImageSer
     assert server.audit.count() == 2
 
 
+async def test_a_connection_that_received_something_unasked_is_not_used_again(
+    server: ImageServer, fetcher: HttpFetcher
+):
+    def answer(body: bytes) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+    first, pushed = answer(b"first"), answer(b"pushed")
+    server.add("/a", Answer(raw=first + pushed, keep_alive=True, body_drip=0.05, chunk_bytes=len(first)))
+    server.add("/b", Answer(b"second"))
+    server.add("/c", Answer(b"third"))
+    assert (await fetcher.fetch(hop(server.url("/a")))).data == b"first"
+    await asyncio.sleep(0.15)
+    assert (await fetcher.fetch(hop(server.url("/b")))).data == b"second"
+    assert (await fetcher.fetch(hop(server.url("/c")))).data == b"third"
+    assert server.audit.connections == 2
+
+
 async def test_a_redirect_is_told_and_not_followed(server: ImageServer, fetcher: HttpFetcher):
     server.add("/x", redirect("/ü y"))
     got = await fetcher.fetch(hop(server.url("/x")))

@@ -68,7 +68,10 @@ class Recorder:
         if self._sink is not None and samples:
             for sample, entry in zip(samples, await write_to(self._sink, samples), strict=True):
                 if isinstance(entry, Failure):
-                    refused[sample.ordinal] = entry
+                    # The sink says why; whose failure it is was never its to say.
+                    refused[sample.ordinal] = Failure.instead(
+                        sample, entry.reason, entry.detail or "", retryable=entry.retryable
+                    )
                 else:
                     paths[sample.ordinal] = entry
         results = [refused.get(result.ordinal, result) for result in results]

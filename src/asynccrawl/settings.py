@@ -13,11 +13,17 @@ FORMATS = ("jpeg", "png", "gif", "webp", "bmp", "tiff", "avif")
 """The picture formats that are decoded. The list is also the main guard against decoder bombs."""
 
 
+_ENDLESS = 2**62
+"""Numbers from here on are refused: no crawl would end, and the ledger's 64 bits could not hold them."""
+_SLOWEST = 1e-5
+"""The lowest rate: about one request a day."""
+
+
 def _at_least(group: object, least: float, *names: str) -> None:
     for name in names:
         value = getattr(group, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
-            raise ValueError(f"{name} is {value!r}; it must be a number of at least {least}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < _ENDLESS:
+            raise ValueError(f"{name} is {value!r:.40}; it must be a number of at least {least}, and below 2^62")
 
 
 def _one_of(group: object, name: str, choices: tuple[str, ...]) -> None:
@@ -54,8 +60,10 @@ class HostLimits:
     def __post_init__(self) -> None:
         _at_least(self, 1, "per_host", "window")
         _at_least(self, 0, "gap", "max_hold")
-        if self.rate is not None and not self.rate > 0:
-            raise ValueError(f"rate is {self.rate}; it must be above 0 requests a second, or None for no limit")
+        if self.rate is not None and not _SLOWEST <= self.rate < _ENDLESS:
+            raise ValueError(
+                f"rate is {self.rate}; it must be at least {_SLOWEST} requests a second, or None for no limit"
+            )
 
     def of(self, host: str) -> HostLimits:
         """The limits that hold for `host`."""
@@ -101,8 +109,8 @@ class Limits:
     def __post_init__(self) -> None:
         _at_least(self, 1, "max_bytes", "spool_above", "buffer_bytes")
         _at_least(self, 0, "sleep")
-        if not self.timeout > 0:
-            raise ValueError(f"timeout is {self.timeout}; it must be above 0 seconds")
+        if not 0 < self.timeout < _ENDLESS:
+            raise ValueError(f"timeout is {self.timeout}; it must be above 0 seconds, and finite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 import click
 
 from .main import EXIT_FOUND
-from .options import crawl_options, settings_of
+from .options import Destination, crawl_options, settings_of
 from .running import Stopped, run_crawl
 
 
 @click.command("crawl")
 @click.argument("list_", metavar="LIST", type=str)
-@click.argument("dest", type=click.Path(path_type=Path))
+@click.argument("dest", type=Destination())
 @crawl_options
 @click.option(
     "-m",
@@ -45,6 +46,8 @@ def command(ctx: click.Context, /, list_: str, dest: Path, msg: float, verbose: 
     command again goes on where the last one stopped.
     """
     settings = settings_of(flags)
+    if not (math.isfinite(msg) and math.isfinite(fail_under or 0.0)):
+        raise click.UsageError("--msg and --fail-under must be finite numbers")
     try:
         report = run_crawl(list_, dest, settings, msg=msg, verbose=verbose)
     except Stopped as stopped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -48,6 +49,7 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit. 2 usage or list, 3 storage, 4 destination busy, 70 a bug of ours."""
+    _open_streams()
     try:
         code = group.main(arguments, prog_name="asynccrawl", standalone_mode=False)
     except click.ClickException as error:
@@ -61,6 +63,10 @@ def main(arguments: list[str] | None = None) -> None:
         code = _complain(error, EXIT_STORAGE)
     except DestinationBusy as error:
         code = _complain(error, EXIT_BUSY)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        code = _complain(f"standard output cannot be written: {error.strerror}", EXIT_STORAGE)
     except Exception:
         traceback.print_exc()
         click.echo("This is a bug in asynccrawl: please report it with the lines above.", err=True)
@@ -68,6 +74,17 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code or 0)
 
 
-def _complain(error: Exception, code: int) -> int:
+def _open_streams() -> None:
+    """Daemons may start us with closed standard streams; the next file or socket would be taken for one of them."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 -- lives as long as we do
+
+
+def _complain(error: Exception | str, code: int) -> int:
     click.echo(f"asynccrawl: {error}", err=True)
     return code

@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from ..ledger import FILE_NAME, manifest, reading, row_of
+from .options import Destination
 
 
 @click.command("manifest")
-@click.argument("dest", type=click.Path(path_type=Path))
+@click.argument("dest", type=Destination())
 def command(dest: Path) -> None:
     """Print the outcome of every record of DEST as JSON Lines, in list order."""
     with reading(dest / FILE_NAME) as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,7 +32,22 @@ class Amount(click.ParamType[int]):
         unit = found[2] or ""
         if self._binary and unit in ("k", "K", "M", "G"):
             unit = unit.upper() + "i"
+        if len(found[1]) > 18:
+            self.fail(f"{value[:20]}... is too large", param, ctx)
         return int(float(found[1]) * _UNITS[unit])
+
+
+class Destination(click.Path):
+    """A directory to work on. An empty word, which an unset shell variable leaves, does not mean this directory."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The directory as a Path."""
+        if not value:
+            self.fail("it is empty; name a directory, or . for this one", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:

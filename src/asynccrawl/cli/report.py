@@ -9,10 +9,11 @@ import click
 
 from ..ledger import FILE_NAME, reading, tally
 from ..report import Report
+from .options import Destination
 
 
 @click.command("report")
-@click.argument("dest", type=click.Path(path_type=Path))
+@click.argument("dest", type=Destination())
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(dest: Path, as_json: bool) -> None:
     """Print what became of the records of DEST."""

@@ -16,6 +16,7 @@ from ..errors import CrawlError, FetchError, SettingsError
 from ..models import Hop, Reason, Response
 from ..settings import Network, Settings
 from .body import check_length, read_body
+from .connector import CleanConnector
 from .guard import Guard
 from .translate import refused, translate
 
@@ -39,7 +40,7 @@ class HttpFetcher:
     async def open(cls, settings: Settings, spool: Path) -> HttpFetcher:
         """A fetcher that spools large bodies to the directory `spool`, made when first needed."""
         network = settings.network
-        connector = aiohttp.TCPConnector(
+        connector = CleanConnector(
             limit=0,  # the frontier and the engine's slots are the limits
             resolver=AsyncResolver(timeout=5.0, tries=2),
             ssl=await asyncio.to_thread(_tls, network),

@@ -59,7 +59,10 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise StorageError(f"{path.parent}: there is no ledger here ({path.name}); has a crawl written to it?")
     try:
         with closing(_open(path)) as connection:
-            schema.check(connection)
+            try:
+                schema.check(connection)
+            except StorageError as error:
+                raise StorageError(f"{path}: {error}") from error
             yield connection
     except sqlite3.Error as error:
         raise StorageError(f"{path}: cannot be read as a ledger: {error}") from error

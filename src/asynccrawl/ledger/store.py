@@ -141,6 +141,8 @@ def _guarded(path: Path, function: Callable[..., T], *arguments: Any) -> T:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    if path.is_symlink():
+        raise StorageError("a link stands where the ledger should be, and is not followed; remove it")
     # Serialised by the one-thread executor; it may hand calls to a successor thread, hence check_same_thread.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
     try:
