@@ -14,8 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from asynccrawl.admission import Admission, Admitted, admit, safe
-from asynccrawl.models import NAME_BYTES, Failure, Reason, Record, Request
+from asynccrawl.admission import Admission, Admitted, admit
+from asynccrawl.models import NAME_BYTES, Failure, Reason, Record, Request, safe_name
 from asynccrawl.settings import ListOptions
 
 URL = "http://h.example/a.jpg"
@@ -275,6 +275,6 @@ def test_whatever_comes_in_what_goes_out_is_safe_and_storable(key: str | None, l
 
 @given(_odd, _odd)
 def test_one_label_is_one_directory_and_two_labels_are_two(one: str, other: str):
-    assert safe(one, one) == safe(one, one)
-    if one != other and safe(one, one):
-        assert safe(one, one) != safe(other, other)
+    assert safe_name(one, one) == safe_name(one, one)
+    if one != other and safe_name(one, one):
+        assert safe_name(one, one) != safe_name(other, other)

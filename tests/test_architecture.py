@@ -35,16 +35,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": set(),
     "errors": {"models"},
     "settings": {"models"},
+    "subset": {"models", "errors"},
     **dict.fromkeys(LEAVES, BASE),
+    "sinks": BASE | {"subset"},
     "decoder": BASE | {"imaging"},
     "engine": BASE | {"frontier", "retry", "imaging"},
     "recorder": BASE | {"screening", "sinks", "ledger"},
     "job": MIDDLE | {"engine", "recorder"},
-    "opening": MIDDLE | {"engine", "recorder", "job"},
+    "opening": MIDDLE | {"engine", "recorder", "job", "subset", "quota"},
+    "building": BASE | {"subset", "sinks", "ledger"},
     "api": MIDDLE | {"recorder", "job", "opening"},
-    "cli": MIDDLE | {"recorder", "job", "opening", "api", "testing"},
+    "cli": MIDDLE | {"recorder", "job", "opening", "api", "testing", "building", "subset"},
     "testing": MIDDLE | {"engine"},
-    "__init__": MIDDLE | {"api"},
+    "__init__": MIDDLE | {"api", "building", "subset"},
     "__main__": {"cli"},
 }
 ONLY_IN = {
@@ -111,10 +114,10 @@ def test_everything_public_is_documented(path: Path):
 
 def test_the_public_names_are_these():
     assert set(asynccrawl.__all__) == {
-        "CrawlError", "DestinationBusy", "DirectorySink", "Failure", "HostLimits", "ImagePolicy", "Limits", "ListError",
-        "ListOptions", "MemorySink", "Network", "NullSink", "Outcome", "Reason", "Report", "Request", "RetryPolicy",
-        "Sample", "Settings", "SettingsError", "Sink", "Status", "StorageError", "TeeSink", "crawl", "crawl_sync",
-        "stream",
+        "CrawlError", "DestinationBusy", "DirectorySink", "Failure", "Grouping", "HostLimits", "ImagePolicy", "Limits",
+        "ListError", "ListOptions", "MemorySink", "Network", "NullSink", "Outcome", "Reason", "Report", "Request",
+        "RetryPolicy", "Sample", "Settings", "SettingsError", "Sink", "Status", "StorageError", "SubsetReport",
+        "SubsetSink", "TeeSink", "build_subset", "crawl", "crawl_sync", "stream",
     }  # fmt: skip
     assert all(hasattr(asynccrawl, name) for name in asynccrawl.__all__)
 

@@ -6,11 +6,13 @@ print(report)
 """
 
 from .api import crawl, crawl_sync, stream
+from .building import SubsetReport, build_subset
 from .errors import CrawlError, DestinationBusy, ListError, SettingsError, StorageError
 from .models import Failure, Outcome, Reason, Request, Sample, Status
 from .report import Report
 from .settings import HostLimits, ImagePolicy, Limits, ListOptions, Network, RetryPolicy, Settings
-from .sinks import DirectorySink, MemorySink, NullSink, Sink, TeeSink
+from .sinks import DirectorySink, MemorySink, NullSink, Sink, SubsetSink, TeeSink
+from .subset import Grouping
 
 __version__ = "0.1.0"
 
@@ -19,6 +21,7 @@ __all__ = [
     "DestinationBusy",
     "DirectorySink",
     "Failure",
+    "Grouping",
     "HostLimits",
     "ImagePolicy",
     "Limits",
@@ -38,7 +41,10 @@ __all__ = [
     "Sink",
     "Status",
     "StorageError",
+    "SubsetReport",
+    "SubsetSink",
     "TeeSink",
+    "build_subset",
     "crawl",
     "crawl_sync",
     "stream",

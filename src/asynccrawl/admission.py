@@ -18,11 +18,9 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from . import urls
-from .models import NAME_BYTES, Failure, Reason, Record, Request, suffixed
+from .models import Failure, Reason, Record, Request, safe_name
 from .settings import ListOptions
 
-_SAFE = re.compile(rf"[A-Za-z0-9_\-][A-Za-z0-9._\-]{{0,{NAME_BYTES - 1}}}")
-_UNSAFE = re.compile(r"[^A-Za-z0-9._\-]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _SHOWN_CHARS = 200
@@ -106,18 +104,10 @@ class _Flaw(NamedTuple):
     detail: str
 
 
-def safe(text: str, digested: str) -> str:
-    """`text` made safe, with a digest of `digested` if it had to be changed; empty when nothing safe is left."""
-    if _SAFE.fullmatch(text):
-        return text
-    made = _UNSAFE.sub("_", text).lstrip(".")
-    return made and suffixed(made, digested)
-
-
 def _name(request: Request, ordinal: int) -> str:
     """The name to prefer, digested as `Record.renamed` does; empty when nothing safe is left of the key."""
     key = request.key
-    return safe(key, key + request.url) if key else f"{ordinal:09d}"
+    return safe_name(key, key + request.url) if key else f"{ordinal:09d}"
 
 
 def _label(request: Request) -> str | None:
@@ -126,7 +116,7 @@ def _label(request: Request) -> str | None:
     if not text and request.key:
         prefix, mark, _ = request.key.partition("_")
         text = prefix if mark else None
-    return safe(text, text) if text else None
+    return safe_name(text, text) if text else None
 
 
 def _host(url: str) -> str | _Flaw:

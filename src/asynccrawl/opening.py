@@ -20,7 +20,7 @@ from .ledger import FILE_NAME, Ledger, Lock
 from .recorder import OnOutcome, Recorder
 from .screening import Screening
 from .settings import Settings
-from .sinks import DirectorySink, MemorySink, NullSink, Sink, close_sink
+from .sinks import DirectorySink, Sink, close_sink, suits_a_crawl
 from .sources import entries
 
 TEMPORARY = ".asynccrawl.tmp"
@@ -75,7 +75,7 @@ async def _remove(directory: Path) -> None:
 
 
 def _check(sink: Sink | None) -> None:
-    if sink is not None and not getattr(sink, "durable", True) and not isinstance(sink, MemorySink | NullSink):
+    if sink is not None and not suits_a_crawl(sink):
         raise StorageError(
             f"{type(sink).__name__} is for exports only (durable = False): a crawl could lose what it holds"
         )

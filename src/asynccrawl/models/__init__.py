@@ -1,7 +1,7 @@
 """The values that travel through a crawl: frozen, slotted, checked when made."""
 
 from .reason import Reason, Status
-from .records import NAME_BYTES, Hop, Purpose, Record, Request, suffixed
+from .records import NAME_BYTES, Hop, Purpose, Record, Request, safe_name, suffixed
 from .results import Failure, Outcome, Response, Result, Sample
 from .tally import Tally
 
@@ -19,5 +19,6 @@ __all__ = [
     "Sample",
     "Status",
     "Tally",
+    "safe_name",
     "suffixed",
 ]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 NAME_BYTES = 200
 """The longest name: leaves room for extension and suffixes below the 255 bytes that file systems allow."""
+
+
+_SAFE = re.compile(rf"[A-Za-z0-9_\-][A-Za-z0-9._\-]{{0,{NAME_BYTES - 1}}}")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._\-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,18 @@ def suffixed(name: str, text: str) -> str:
     """`name`, shortened as needed, with `_` and 8 hex digits of the SHA-256 of `text`."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name[: NAME_BYTES - 9]}_{digest}"
+
+
+def safe_name(text: str, digested: str) -> str:
+    """`text` fit for a file name: safe text as it is, else made safe, with a digest of `digested`.
+
+    Safe is what is made of `[A-Za-z0-9._-]`, does not begin with a dot, and has at most NAME_BYTES bytes. Empty when
+    nothing safe is left.
+    """
+    if _SAFE.fullmatch(text):
+        return text
+    made = _UNSAFE.sub("_", text).lstrip(".")
+    return made and suffixed(made, digested)
 
 
 class Purpose(enum.StrEnum):

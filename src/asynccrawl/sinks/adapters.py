@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import CrawlError, StorageError
 from ..models import Failure, Sample
+from .memory import MemorySink, NullSink
 from .protocol import Sink
 from .threads import in_thread
 
@@ -47,6 +48,11 @@ async def close_sink(sink: Sink) -> None:
 def can_remove(sink: Sink) -> bool:
     """Whether `sink` can take back what it stored."""
     return callable(getattr(sink, "remove", None))
+
+
+def suits_a_crawl(sink: Sink) -> bool:
+    """Whether a crawl takes `sink`: one that a crash costs nothing, or that never claimed to keep anything."""
+    return bool(getattr(sink, "durable", True)) or isinstance(sink, MemorySink | NullSink)
 
 
 async def _call(sink: Sink, what: str, method: Callable[..., Any], *args: Any) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import StorageError
 from ..models import Failure, Sample
 from .layout import Refused, place_of
+from .linking import Linking
 from .store import remove, store
 from .threads import in_thread
 from .tree import Tree
@@ -34,20 +35,21 @@ class DirectorySink:
 
     A sample without label goes to `00012/name.ext`, in shards of 1,000 by ordinal; one with a split goes under
     `split/`. The extension is the decoded format's. No file is visible before it is whole, none is ever overwritten,
-    no link is followed, nothing is written outside `dest`. A temporary file is moved into its place, any other file
-    is hard-linked, or copied where that cannot be.
+    no link is followed, nothing is written outside `dest`. A temporary file is moved into its place; with any other
+    file, `linking` says what is done: by default it is hard-linked, or copied where that cannot be.
 
     A file that is already there with the same content is taken for the sample's own, from before a crash. One with
-    other content is renamed with `.invalid` added. A directory, link or special file in the way makes the sample a
-    Failure (name_conflict).
+    other content is renamed with `.invalid` added, unless `linking` forbids it. A directory, link or special file in
+    the way makes the sample a Failure (name_conflict).
 
     `dest` is made when the first batch comes. Only one sink at a time may write there; `crawl` holds a lock for it.
     """
 
     durable = True
 
-    def __init__(self, dest: str | os.PathLike[str]) -> None:
+    def __init__(self, dest: str | os.PathLike[str], linking: Linking = Linking()) -> None:  # noqa: B008 -- frozen
         self._dest = Path(dest).absolute()
+        self._linking = linking
         self._writing = threading.Lock()
         self._prepared = False
 
@@ -96,7 +98,7 @@ class DirectorySink:
 
     def _store(self, tree: Tree, sample: Sample) -> str | Failure:
         try:
-            return store(tree, sample)
+            return store(tree, sample, self._linking)
         except Refused as refused:
             return Failure.instead(sample, refused.reason, refused.detail, retryable=refused.retryable)
         except OSError as error:

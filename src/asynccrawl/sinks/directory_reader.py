@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import ListError
@@ -13,8 +13,10 @@ from .layout import SHARD, format_of
 _ORDINAL_DIGITS = 9
 
 
-def read_directory(path: str | os.PathLike[str]) -> Iterator[Sample]:
-    """The pictures in `path/label/name.ext`, sorted by label, then by name.
+def read_directory(
+    path: str | os.PathLike[str], wanted: Callable[[str], bool] = lambda directory: True
+) -> Iterator[Sample]:
+    """The pictures in `path/label/name.ext`, sorted by label, then by name; of the directories that are `wanted`.
 
     Each is a Sample with its `path`, its size in `bytes` and the format its extension tells; nothing is opened. Its
     URL is unknown: `request.url` is the empty string, and hashes and dimensions are None. Hidden files, links to
@@ -26,7 +28,7 @@ def read_directory(path: str | os.PathLike[str]) -> Iterator[Sample]:
     """
     root = Path(path)
     ordinal = 0
-    for label in _names(root, directories=True):
+    for label in filter(wanted, _names(root, directories=True)):
         for file in _names(root / label, directories=False):
             sample = _sample(root / label / file, label, ordinal)
             if sample is not None:

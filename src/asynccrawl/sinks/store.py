@@ -11,27 +11,45 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ..models import Reason, Sample
 from .files import copy, create, holds, kind_of, link, move, set_aside
 from .layout import Place, Refused, place_of
+from .linking import Linking, is_link_to, place_link
 from .tree import Tree
 
 _TRIES = 3
 
 
-def store(tree: Tree, sample: Sample) -> str:
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A sample, where it should be, and in what manner."""
+
+    sample: Sample
+    place: Place
+    linking: Linking
+
+
+def store(tree: Tree, sample: Sample, linking: Linking) -> str:
     """Put `sample` into its place; returns its path. Raises Refused for what is its own fault, else OSError."""
     place = place_of(sample)
+    wish = _Wish(sample, place, linking)
     try:
         if sample.path is None:
             assert sample.data is not None
             data = sample.data
-            _put_new(tree, place, sample, lambda name: create(tree.temporary, name, data))
+            _put_new(tree, wish, lambda name: create(tree.temporary, name, data))
+        elif not _is_file(sample.path, sample):
+            _settle_missing(tree, place, sample, sample.path)
+        elif sample.temporary or linking.link == "hardlink":
+            _put_file(tree, wish, sample.path)
+        elif linking.link == "symlink":
+            _put(tree, wish, partial(_place_link, tree, wish, sample.path))
         else:
-            _put_file(tree, place, sample, sample.path)
+            _put_copy(tree, wish, sample.path)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise Refused(Reason.BAD_NAME, f"{place.path} is longer than this file system allows") from error
@@ -40,25 +58,30 @@ def store(tree: Tree, sample: Sample) -> str:
 
 
 def remove(tree: Tree, sample: Sample) -> tuple[str, ...] | None:
-    """Remove the sample's file if it holds that sample; returns the directories it was in. Raises OSError."""
+    """Remove the sample's file or link if it holds that sample; returns the directories it was in. Raises OSError."""
     with suppress(Refused, FileNotFoundError):
         place = place_of(sample)
         directory = tree.find(place.directories)
-        if directory is None or kind_of(directory, place.file) != "file":
-            return None
-        if _known(sample) and not holds(directory, place.file, sample):
+        if directory is None or not _is_ours(directory, sample, place):
             return None
         os.unlink(place.file, dir_fd=directory)
         return place.directories
     return None
 
 
-def _put_new(tree: Tree, place: Place, sample: Sample, make: Callable[[str], None]) -> None:
+def _is_ours(directory: int, sample: Sample, place: Place) -> bool:
+    kind = kind_of(directory, place.file)
+    if kind == "link":
+        return _leads_to(directory, place.file, sample)
+    return kind == "file" and (not (_known(sample) or _on_disk(sample)) or holds(directory, place.file, sample))
+
+
+def _put_new(tree: Tree, wish: _Wish, make: Callable[[str], None]) -> None:
     """Make a partial file and move it into its place."""
     name = tree.new_name()
     make(name)
     try:
-        there = _put(tree, place, sample, lambda directory: move(name, tree.temporary, directory, place.file))
+        there = _put(tree, wish, lambda directory: move(name, tree.temporary, directory, wish.place.file))
     except BaseException:
         with suppress(OSError):
             os.unlink(name, dir_fd=tree.temporary)
@@ -67,19 +90,28 @@ def _put_new(tree: Tree, place: Place, sample: Sample, make: Callable[[str], Non
         os.unlink(name, dir_fd=tree.temporary)
 
 
-def _put_file(tree: Tree, place: Place, sample: Sample, path: Path) -> None:
+def _put_file(tree: Tree, wish: _Wish, path: Path) -> None:
     """Move a temporary file into its place, link another one; where neither can be, copy it."""
-    if not _is_file(path, sample):
-        _settle_missing(tree, place, sample, path)
-        return
-    put = partial(_move if sample.temporary else _link, path, place)
+    put = partial(_move if wish.sample.temporary else _link, path, wish.place)
     try:
-        there = _put(tree, place, sample, put)
+        there = _put(tree, wish, put)
     except _MustCopy:
-        _put_new(tree, place, sample, lambda name: copy(path, tree.temporary, name))
+        _put_new(tree, wish, lambda name: copy(path, tree.temporary, name))
         there = True
-    if there and sample.temporary:
+    if there and wish.sample.temporary:
         path.unlink(missing_ok=True)
+
+
+def _put_copy(tree: Tree, wish: _Wish, path: Path) -> None:
+    """Copy a file into its place, unless it is there: nobody wants a data set copied to find that out."""
+    directory = tree.directory(wish.place.directories)
+    if kind_of(directory, wish.place.file) is None or not _stands(directory, wish):
+        _put_new(tree, wish, lambda name: copy(path, tree.temporary, name))
+
+
+def _place_link(tree: Tree, wish: _Wish, path: Path, directory: int) -> None:
+    target = wish.linking.target(path, tree.dest, wish.place.directories)
+    place_link(directory, wish.place.file, target, lambda: (tree.temporary, tree.new_name()))
 
 
 class _MustCopy(Exception):
@@ -100,28 +132,37 @@ def _link(path: Path, place: Place, directory: int) -> None:
         raise _MustCopy
 
 
-def _put(tree: Tree, place: Place, sample: Sample, put: Callable[[int], None]) -> bool:
+def _put(tree: Tree, wish: _Wish, put: Callable[[int], None]) -> bool:
     """Have `put` give the file its name; True when the sample was there already. Raises Refused."""
-    directory = tree.directory(place.directories)
+    directory = tree.directory(wish.place.directories)
     for _ in range(_TRIES):
         try:
             put(directory)
             return False
         except FileExistsError:
-            if _stands(directory, place, sample):
+            if _stands(directory, wish):
                 return True
-    raise Refused(Reason.NAME_CONFLICT, f"{place.path} is made again whenever it is set aside", retryable=True)
+    raise Refused(Reason.NAME_CONFLICT, f"{wish.place.path} is made again whenever it is set aside", retryable=True)
 
 
-def _stands(directory: int, place: Place, sample: Sample) -> bool:
+def _stands(directory: int, wish: _Wish) -> bool:
     """Whether the file that has the name is the sample's; another one is set aside. Raises Refused."""
+    place = wish.place
     kind = kind_of(directory, place.file)
+    if kind == "link" and _leads_to(directory, place.file, wish.sample):
+        os.unlink(place.file, dir_fd=directory)  # an earlier result linked the same picture, this one stores it
+        return False
     if kind not in ("file", None):
-        raise Refused(Reason.NAME_CONFLICT, f"{place.path} is a {kind}, where a file has to be")
+        what = "link to something else" if kind == "link" and wish.linking.link == "symlink" else kind
+        raise Refused(Reason.NAME_CONFLICT, f"{place.path} is a {what}, where a file has to be")
     # Whoever takes the other file away between two of these calls does what is wanted.
     with suppress(FileNotFoundError):
-        if holds(directory, place.file, sample):
+        if holds(directory, place.file, wish.sample):
             return True
+        if not wish.linking.set_aside:
+            raise Refused(
+                Reason.NAME_CONFLICT, f"{place.path} is another picture; remove it, or name another directory"
+            )
         set_aside(directory, place.file)
     return False
 
@@ -140,6 +181,17 @@ def _is_file(path: Path, sample: Sample) -> bool:
         return stat.S_ISREG(path.stat(follow_symlinks=not sample.temporary).st_mode) and os.access(path, os.R_OK)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return False
+
+
+def _leads_to(directory: int, name: str, sample: Sample) -> bool:
+    """Whether a link leads to the file of a sample that is linked or copied, so that it is an earlier one of ours."""
+    if sample.path is None or sample.temporary:
+        return False
+    return is_link_to(directory, name, str(sample.path.absolute()))
+
+
+def _on_disk(sample: Sample) -> bool:
+    return sample.path is not None and _is_file(sample.path, sample)
 
 
 def _known(sample: Sample) -> bool:

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from ..errors import StorageError
 from ..models import Failure, Sample
-from .adapters import can_remove, close_sink, remove_from, write_to
-from .memory import MemorySink, NullSink
+from .adapters import can_remove, close_sink, remove_from, suits_a_crawl, write_to
 from .protocol import Sink
 
 
@@ -27,7 +26,7 @@ class TeeSink:
         if not sinks:
             raise ValueError("TeeSink needs at least one sink")
         self._sinks = sinks
-        self.durable = all(_suits_a_crawl(sink) for sink in sinks)
+        self.durable = all(suits_a_crawl(sink) for sink in sinks)
         self.remove: Callable[[Sequence[Sample]], Awaitable[None]] | None = None
         if all(map(can_remove, sinks)):
             self.remove = self._remove
@@ -75,7 +74,3 @@ class TeeSink:
 
 def _handed(sample: Sample, *, last: bool) -> Sample:
     return sample if last or not sample.temporary else replace(sample, temporary=False)
-
-
-def _suits_a_crawl(sink: Sink) -> bool:
-    return getattr(sink, "durable", True) or isinstance(sink, MemorySink | NullSink)

@@ -36,7 +36,7 @@ class Tree:
     def __init__(self, dest: Path) -> None:
         """Open the destination. Raises OSError."""
         self._root = os.open(dest, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._dest = dest
+        self.dest = dest
         self._open: OrderedDict[Parts, int] = OrderedDict()
         self._made: list[Parts] = []
         self._temporary: int | None = None
@@ -124,7 +124,7 @@ class Tree:
         except OSError as error:
             if not _in_the_way(error):
                 raise
-            raise StorageError(f"{self._dest / TEMPORARY} is no directory; remove it, then run again") from error
+            raise StorageError(f"{self.dest / TEMPORARY} is no directory; remove it, then run again") from error
 
     def _opened(self, parts: Parts, parent: int) -> int:
         try:
@@ -133,7 +133,7 @@ class Tree:
             if not _in_the_way(error):
                 raise
             kind = kind_of(parent, parts[-1])
-            path = self._dest.joinpath(*parts)
+            path = self.dest.joinpath(*parts)
             raise Refused(Reason.NAME_CONFLICT, f"{path} is a {kind}, where a directory has to be") from error
         self._open[parts] = descriptor
         if len(self._open) > MOST_OPEN:
