@@ -62,10 +62,14 @@ async def admit(entries: AsyncIterable[Sequence[Entry]], options: ListOptions) -
 
 
 class Admission:
-    """Admits entries in list order. `count` is how many there were, bad ones and those before the offset included."""
+    """Admits entries in list order. `count` is how many there were, bad ones and those before the offset included.
+
+    `options.only_labels` is None, or the set of labels that are wanted, in the list's words or made safe.
+    """
 
     def __init__(self, options: ListOptions) -> None:
         self._offset = options.offset
+        self._wanted: frozenset[str] | None = options.only_labels
         self.count = 0
 
     def __repr__(self) -> str:
@@ -78,7 +82,8 @@ class Admission:
         return Admitted(items[:before], items[before:])
 
     def admit(self, entry: Entry) -> Record | Failure:
-        """Admit the next entry. The Failure's reason is bad_line, bad_url, blocked_scheme or bad_name, in this order.
+        """Admit the next entry. The Failure's reason is bad_line, label_not_wanted, bad_url, blocked_scheme or
+        bad_name, in this order.
 
         What is returned can be stored as UTF-8 and JSON, whatever the entry held.
         """
@@ -88,6 +93,8 @@ class Admission:
         name, label = _name(request, ordinal), _label(request)
         if entry.error is not None:
             flaw = _Flaw(Reason.BAD_LINE, entry.error)
+        elif self._wanted is not None and not (flaw and flaw.reason is Reason.BAD_LINE):
+            flaw = self._unwanted(self._wanted, request, label) or flaw
         host = flaw or _host(request.url)
         if isinstance(host, str):
             if name and label != "":
@@ -97,6 +104,11 @@ class Admission:
             _shortened(request), ordinal, name or None, host.reason, detail=_text(host.detail), line=entry.line,
             label=label or None,
         )  # fmt: skip
+
+    def _unwanted(self, wanted: frozenset[str], request: Request, label: str | None) -> _Flaw | None:
+        if label in wanted or _raw_label(request) in wanted:
+            return None
+        return _Flaw(Reason.LABEL_NOT_WANTED, f"{label} is not among the labels asked for" if label else "no label")
 
 
 class _Flaw(NamedTuple):
@@ -112,11 +124,16 @@ def _name(request: Request, ordinal: int) -> str:
 
 def _label(request: Request) -> str | None:
     """The safe label; None for a request without one, empty when nothing safe is left of it."""
-    text = request.label
-    if not text and request.key:
-        prefix, mark, _ = request.key.partition("_")
-        text = prefix if mark else None
+    text = _raw_label(request)
     return safe_name(text, text) if text else None
+
+
+def _raw_label(request: Request) -> str | None:
+    """The label in the list's words."""
+    if request.label or not request.key:
+        return request.label
+    prefix, mark, _ = request.key.partition("_")
+    return prefix if mark else None
 
 
 def _host(url: str) -> str | _Flaw:

@@ -39,6 +39,7 @@ class _Host:
     refilling: bool = False
     after: int = -1  # the last ordinal that was let into the window
     next_start: float = 0.0
+    last_next_start: float = 0.0  # what next_start was before the last start
     hold_until: float = 0.0
     place: str = "blocked"
     due: float = 0.0  # while timed: which of its entries in the heap is the valid one
@@ -145,6 +146,12 @@ class Frontier:
             return self._start(host, now)
         return None
 
+    def withdraw(self, host_name: str, now: float) -> None:
+        """The hop that `next` has just given is not carried out: its host may start another one in its place."""
+        host = self._hosts[host_name]
+        host.next_start = host.last_next_start
+        self.finish(host_name, now)
+
     def finish(self, host_name: str, now: float) -> None:
         """A hop of the host has ended."""
         host = self._hosts[host_name]
@@ -234,7 +241,7 @@ class Frontier:
         retry_is_due = host.delayed and host.delayed[0][0] <= now
         hop = heapq.heappop(host.delayed)[2] if retry_is_due else host.queue.popleft()
         host.in_flight += 1
-        host.next_start = now + host.limits.spacing
+        host.last_next_start, host.next_start = host.next_start, now + host.limits.spacing
         self.in_flight += 1
         self.queued -= 1
         self._place(host, now)

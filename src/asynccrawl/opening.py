@@ -8,8 +8,9 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .decoder import ThreadDecoder
 from .engine import Engine
@@ -17,11 +18,13 @@ from .errors import StorageError
 from .fetcher import HttpFetcher
 from .job import Job
 from .ledger import FILE_NAME, Ledger, Lock
+from .quota import Quota
 from .recorder import OnOutcome, Recorder
 from .screening import Screening
 from .settings import Settings
 from .sinks import DirectorySink, Sink, close_sink, suits_a_crawl
 from .sources import entries
+from .subset import load_labels
 
 TEMPORARY = ".asynccrawl.tmp"
 """The directory inside the destination where partial files live while a run is active."""
@@ -34,6 +37,7 @@ async def open_crawl(
     """A job that writes to `dest`. Raises DestinationBusy and StorageError."""
     root = Path(dest).absolute()
     _check(sink)
+    settings = await _resolved(settings)
     async with AsyncExitStack() as stack:
         lock = await asyncio.to_thread(Lock, root)
         stack.callback(lock.release)
@@ -44,30 +48,52 @@ async def open_crawl(
         stack.push_async_callback(ledger.aclose)
         store = sink if sink is not None else await asyncio.to_thread(DirectorySink, root)
         stack.push_async_callback(close_sink, store)
-        recorder = Recorder(await asyncio.to_thread(Screening, settings.image), store, ledger, on_outcome)
-        yield await _job(stack, urls, settings, ledger, recorder, temporary)
+        quota = await _quota(settings, ledger)
+        recorder = Recorder(await asyncio.to_thread(Screening, settings.image), store, ledger, on_outcome, quota)
+        yield await _job(stack, urls, settings, _Parts(ledger, recorder, quota), temporary)
 
 
 @asynccontextmanager
 async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
     """A job without a destination, on a ledger that is thrown away."""
+    settings = await _resolved(settings)
     async with AsyncExitStack() as stack:
         room = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="asynccrawl-"))
         stack.push_async_callback(_remove, room)
         ledger = await Ledger.open(room / FILE_NAME, settings.deciding())
         stack.push_async_callback(ledger.aclose)
-        recorder = Recorder(await asyncio.to_thread(Screening, settings.image), None, ledger)
-        yield await _job(stack, urls, settings, ledger, recorder, room / "spool")
+        quota = await _quota(settings, ledger)
+        recorder = Recorder(await asyncio.to_thread(Screening, settings.image), None, ledger, quota=quota)
+        yield await _job(stack, urls, settings, _Parts(ledger, recorder, quota), room / "spool")
 
 
-async def _job(
-    stack: AsyncExitStack, urls: Any, settings: Settings, ledger: Ledger, recorder: Recorder, spool: Path
-) -> Job:
+class _Parts(NamedTuple):
+    ledger: Ledger
+    recorder: Recorder
+    quota: Quota | None
+
+
+async def _resolved(settings: Settings) -> Settings:
+    """The settings with the labels that `only_labels` means. Raises SettingsError."""
+    meant = settings.list.only_labels
+    if meant is None:
+        return settings
+    return replace(settings, list=replace(settings.list, only_labels=await asyncio.to_thread(load_labels, meant)))
+
+
+async def _quota(settings: Settings, ledger: Ledger) -> Quota | None:
+    if settings.list.per_label is None:
+        return None
+    return Quota(settings.list.per_label, settings.concurrency, await ledger.saved_by_label())
+
+
+async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Parts, spool: Path) -> Job:
     fetcher = await HttpFetcher.open(settings, spool)
     stack.push_async_callback(fetcher.aclose)
     decoder = ThreadDecoder(settings.image)
     stack.push_async_callback(decoder.aclose)
-    return Job(entries(urls, settings.list), settings, ledger, Engine(settings, fetcher, decoder), recorder)
+    engine = Engine(settings, fetcher, decoder, quota=parts.quota)
+    return Job(entries(urls, settings.list), settings, parts.ledger, engine, parts.recorder)
 
 
 async def _remove(directory: Path) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from .ledger import Ledger
-from .models import Failure, Outcome, Result, Sample
+from .models import Failure, Outcome, Reason, Result, Sample
+from .quota import Quota
 from .screening import Screening
 from .sinks import Sink, write_to
 
@@ -51,12 +52,18 @@ class Recorder:
     """Records batches of results. Without a sink samples count as saved when they are handed back (`stream`)."""
 
     def __init__(
-        self, screening: Screening, sink: Sink | None, ledger: Ledger, on_outcome: OnOutcome | None = None
+        self,
+        screening: Screening,
+        sink: Sink | None,
+        ledger: Ledger,
+        on_outcome: OnOutcome | None = None,
+        quota: Quota | None = None,
     ) -> None:
         self._screening = screening
         self._sink = sink
         self._ledger = ledger
         self._on_outcome = on_outcome
+        self._quota = quota
         self.progress = Progress()
 
     async def record(self, batch: Sequence[Result]) -> list[Result]:
@@ -68,10 +75,7 @@ class Recorder:
         if self._sink is not None and samples:
             for sample, entry in zip(samples, await write_to(self._sink, samples), strict=True):
                 if isinstance(entry, Failure):
-                    # The sink says why; whose failure it is was never its to say.
-                    refused[sample.ordinal] = Failure.instead(
-                        sample, entry.reason, entry.detail or "", retryable=entry.retryable
-                    )
+                    refused[sample.ordinal] = self._refuse(sample, entry)
                 else:
                     paths[sample.ordinal] = entry
         results = [refused.get(result.ordinal, result) for result in results]
@@ -80,9 +84,25 @@ class Recorder:
 
     async def _screen(self, result: Result) -> Result:
         kept = self._screening.screen(result)
+        if self._quota is not None and isinstance(result, Sample):
+            kept = self._within(self._quota, result, kept)
         if kept is not result and isinstance(result, Sample):
             await result.discard()
         return kept
+
+    def _within(self, quota: Quota, sample: Sample, kept: Result) -> Result:
+        """What is kept of a sample if its label still has room."""
+        if isinstance(kept, Failure):
+            quota.end(sample.label)
+        elif not quota.take(sample.label):
+            return Failure.instead(sample, Reason.LABEL_FULL, quota.full(sample.label))
+        return kept
+
+    def _refuse(self, sample: Sample, entry: Failure) -> Failure:
+        """The failure of a sample that the sink does not take: the sink says why, but not whose failure it is."""
+        if self._quota is not None:
+            self._quota.give_back(sample.label)
+        return Failure.instead(sample, entry.reason, entry.detail or "", retryable=entry.retryable)
 
     async def _settle(self, outcomes: list[Outcome]) -> None:
         await self._ledger.settle(outcomes)

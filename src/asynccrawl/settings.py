@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -38,6 +39,11 @@ def _network(cidr: str) -> None:
         raise ValueError(
             f"allow_net names {cidr!r}, which is no network in CIDR form (127.0.0.0/8): {error}"
         ) from error
+
+
+def _digest(labels: Iterable[str] | None) -> str | None:
+    """A short text that differs when the labels do."""
+    return None if labels is None else hashlib.sha256("\0".join(sorted(labels)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,14 +168,23 @@ class ImagePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListOptions:
-    """How the list is read. format: `auto` decides line by line. offset: leading records to pass over."""
+    """How the list is read, and what of it is wanted.
+
+    format: `auto` decides line by line. offset: leading records to pass over. only_labels: the labels that are
+    fetched, or None for all: a collection of labels, a grouping (`imagenet12`, a file, a mapping), or a text file
+    with a label a line. per_label: pictures saved of each label, or None for no limit.
+    """
 
     format: str = "auto"
     offset: int = 0
+    only_labels: Any = None
+    per_label: int | None = None
 
     def __post_init__(self) -> None:
         _one_of(self, "format", ("auto", "imagenet", "urls"))
         _at_least(self, 0, "offset")
+        if self.per_label is not None:
+            _at_least(self, 1, "per_label")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,4 +217,6 @@ class Settings:
             Reason.BLOCKED_ADDRESS: sorted(self.network.allow_net),
             Reason.REDIRECT_LOOP: self.network.max_redirects,
             Reason.TLS: [self.network.insecure, self.network.ca_file],
+            Reason.LABEL_NOT_WANTED: _digest(self.list.only_labels),
+            Reason.LABEL_FULL: self.list.per_label,
         }

@@ -70,6 +70,9 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--rate", default=None, metavar="R", type=float, help="Requests a second per host."),
     click.option("--format", "list_format", default="auto", show_default=True,
                  type=click.Choice(["auto", "imagenet", "urls"]), help="What a line of the list is."),
+    click.option("--only-labels", default=None, metavar="FILE|GROUPS",
+                 help="Fetch only these labels: imagenet12, a grouping, or a text file with a label a line."),
+    click.option("--per-label", default=None, metavar="N", type=int, help="Save at most N images of each label."),
     click.option("--max-bytes", default="64M", show_default=True, type=Amount(binary=True), help="Largest body."),
     click.option("--max-pixels", default="50M", show_default=True, type=Amount(), help="Largest width x height."),
     click.option("--decode", default="full", show_default=True, type=click.Choice(["full", "header", "none"]),
@@ -110,7 +113,12 @@ def settings_of(o: dict[str, Any]) -> Settings:
                 max_pixels=o["max_pixels"],
                 placeholders=o["placeholders"],
             ),
-            list=ListOptions(format=o["list_format"], offset=o["offset"]),
+            list=ListOptions(
+                format=o["list_format"],
+                offset=o["offset"],
+                only_labels=o["only_labels"],
+                per_label=o["per_label"],
+            ),
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error

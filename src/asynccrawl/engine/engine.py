@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from ..frontier import Frontier
 from ..models import Result
+from ..quota import Quota
 from ..settings import Settings
 from .passing import Feed, Pass
 from .protocols import Backlog, Decoder, Fetcher
@@ -41,7 +42,8 @@ class EngineSnapshot:
 class Engine:
     """Runs passes over records. The frontier outlives a pass, so limits and holds do too.
 
-    `clock` gives monotonic seconds; `rng` draws the jitter of retries.
+    `quota` says which labels have enough pictures; without one all records are fetched. `clock` gives monotonic
+    seconds; `rng` draws the jitter of retries.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class Engine:
         fetcher: Fetcher,
         decoder: Decoder,
         *,
+        quota: Quota | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        self._state = State(settings, fetcher, decoder, clock, rng or random.Random(), Frontier(settings.hosts))
+        frontier = Frontier(settings.hosts)
+        self._state = State(settings, fetcher, decoder, clock, rng or random.Random(), frontier, quota=quota)
         self._pass: Pass | None = None
 
     @property

@@ -10,10 +10,12 @@ from dataclasses import replace
 from .. import urls
 from ..errors import CrawlError, FetchError, InvalidImage
 from ..models import Hop, Reason, Response
+from ..quota import Verdict
 from ..retry import delay
+from .deferred import Deferred
 from .outbox import Outbox
 from .protocols import Backlog
-from .results import failure_of, refusal_of, remove_spool, sample_of
+from .results import failure_of, refusal_of, remove_spool, sample_of, unwanted_of
 from .state import State
 
 
@@ -30,7 +32,34 @@ class Hops:
         self._outbox = outbox
         self._slots = slots
         self._wake = wake
+        self._quota = state.quota
+        self._deferred = Deferred(state.quota) if state.quota else None
         self.active = 0
+
+    def unwanted(self, hop: Hop) -> bool:
+        """Whether the hop's label has all the pictures that are wanted; then its record has got its Failure."""
+        if self._quota is None or self._quota.verdict(hop.record.label) is not Verdict.FULL:
+            return False
+        self._outbox.put(unwanted_of(hop, self._quota.full(hop.record.label)))
+        return True
+
+    def begins(self, hop: Hop) -> bool:
+        """Whether a hop whose turn it is should be carried out. A label's quota may make it wait, or end it."""
+        if self._quota is None or hop.hops:
+            return True
+        if self.unwanted(hop):
+            return False
+        if self._quota.verdict(hop.record.label) is Verdict.WAIT:
+            if self._deferred:
+                self._deferred.put(hop)
+            return False
+        self._quota.begin(hop.record.label)
+        return True
+
+    def let_in(self) -> None:
+        """Send hops that waited for their label to the frontier again, where it has room or has become full."""
+        for hop in self._deferred.release() if self._deferred else ():
+            self._go_on(hop)
 
     async def carry_out(self, hop: Hop) -> None:
         """Fetch one hop, and see to what follows from its answer. Its slot was taken and `active` counts it."""
@@ -48,6 +77,11 @@ class Hops:
         finally:
             self.active -= 1
             self._wake()
+
+    def _ends(self, hop: Hop) -> None:
+        """An attempt came to nothing, so its label may need another record."""
+        if self._quota is not None:
+            self._quota.end(hop.record.label)
 
     async def _fetch(self, hop: Hop) -> Response | FetchError:
         answer: Response | FetchError | None = None
@@ -92,11 +126,14 @@ class Hops:
         """Whether the hop's host was given up; then the hop's record has got its Failure."""
         if not self._frontier.closed(hop.host):
             return False
+        if hop.hops:
+            self._ends(hop)
         begun = hop if hop.hops else replace(hop, attempt=hop.attempt - 1)
         self._outbox.put(failure_of(begun, self._state.given_up[hop.host], hop.elapsed))
         return True
 
     async def _failed(self, hop: Hop, error: FetchError) -> None:
+        self._ends(hop)
         pause = delay(self._settings.retry, error, hop.attempt, self._state.rng)
         if pause is None or self._frontier.closed(hop.host):
             self._outbox.put(failure_of(hop, error, hop.elapsed))
@@ -153,4 +190,5 @@ class Hops:
             text = f"the connection's end was the body's only end, and the picture is not whole: {error.detail}"
             await self._failed(hop, FetchError(Reason.TRUNCATED, True, text, http_status=response.http_status))
         else:
+            self._ends(hop)
             self._outbox.put(refusal_of(hop, response, error, hop.elapsed), size)

@@ -87,7 +87,7 @@ class Pass:
             self.outbox.put(item)
             return
         hop = Hop.first(item, self._settings.limits.timeout)
-        if not self._hops.refused(hop) and self._frontier.offer(hop, self._clock()):
+        if not self._hops.unwanted(hop) and not self._hops.refused(hop) and self._frontier.offer(hop, self._clock()):
             self._wake.set()
 
     async def _hungry(self) -> None:
@@ -101,12 +101,17 @@ class Pass:
     async def _dispatch(self) -> None:
         while not self._over():
             await self._slots.acquire()
+            self._hops.let_in()
             hop = None if self.outbox.full else self._frontier.next(self._clock())
             if self._frontier.ready_hosts < self._settings.concurrency:
                 self._appetite.set()
             if hop is None:
                 self._slots.release()
                 await self._pause()
+                continue
+            if not self._hops.begins(hop):
+                self._frontier.withdraw(hop.host, self._clock())
+                self._slots.release()
                 continue
             self._hops.active += 1
             self._group.create_task(self._hops.carry_out(hop))

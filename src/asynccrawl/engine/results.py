@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import FetchError, InvalidImage
 from ..imaging import Facts
-from ..models import Failure, Hop, Response, Sample
+from ..models import Failure, Hop, Reason, Response, Sample
 
 
 def sample_of(hop: Hop, response: Response, facts: Facts, elapsed: float) -> Sample:
@@ -46,6 +47,12 @@ def failure_of(hop: Hop, error: FetchError, elapsed: float) -> Failure:
 def refusal_of(hop: Hop, response: Response, error: InvalidImage, elapsed: float) -> Failure:
     """The end of a record whose body may not be kept."""
     return _failure(hop, error, elapsed, False, response.http_status, response.url)
+
+
+def unwanted_of(hop: Hop, why: str) -> Failure:
+    """The end of a record that need not be fetched (again), since its label is full."""
+    begun = replace(hop, attempt=hop.attempt - 1)
+    return _failure(begun, FetchError(Reason.LABEL_FULL, False, why), hop.elapsed, False, None)
 
 
 def _failure(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..errors import FetchError
 from ..frontier import Frontier
+from ..quota import Quota
 from ..settings import Settings
 from .protocols import Decoder, Fetcher
 
@@ -26,4 +27,5 @@ class State:
     rng: random.Random
     frontier: Frontier
     given_up: dict[str, FetchError] = field(default_factory=dict)
+    quota: Quota | None = None
     draining: bool = False

@@ -22,6 +22,12 @@ def count_of(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute(sql).fetchall())
 
 
+def saved_by_label(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many saved pictures each label has, those whose record has left the list included."""
+    sql = "SELECT label, count(*) FROM records WHERE status='saved' AND label IS NOT NULL GROUP BY label"
+    return dict(connection.execute(sql).fetchall())
+
+
 def tally(connection: sqlite3.Connection, hosts: int) -> Tally:
     """Count everything, naming the `hosts` hosts with the most records."""
     result = Tally(by_status=count_of(connection))

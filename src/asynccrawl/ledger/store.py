@@ -20,7 +20,7 @@ from ..errors import FetchError, StorageError
 from ..models import Outcome, Reason, Record, Tally
 from . import schema
 from .entry import Entry, Item
-from .reader import count_of, tally
+from .reader import count_of, saved_by_label, tally
 from .rows import RECORD_COLUMNS, SETTLE, record_of, settled
 
 FILE_NAME = ".asynccrawl.sqlite3"
@@ -91,6 +91,10 @@ class Ledger:
     async def tally(self, hosts: int = 100) -> Tally:
         """The counts that the report is made from, over the whole ledger."""
         return await self._do(tally, self._db, hosts)
+
+    async def saved_by_label(self) -> dict[str, int]:
+        """How many saved pictures each label has."""
+        return await self._do(saved_by_label, self._db)
 
     async def counts(self) -> dict[str, int]:
         """Rows by status."""
