@@ -12,7 +12,8 @@ from .models import Reason
 
 FORMATS = ("jpeg", "png", "gif", "webp", "bmp", "tiff", "avif")
 """The picture formats that are decoded. The list is also the main guard against decoder bombs."""
-
+LIST_FORMATS = ("auto", "imagenet", "urls", "csv", "tsv", "jsonl", "parquet")
+"""The formats of lists; `auto` tells them apart."""
 
 _ENDLESS = 2**62
 """Numbers from here on are refused: no crawl would end, and the ledger's 64 bits could not hold them."""
@@ -170,18 +171,26 @@ class ImagePolicy:
 class ListOptions:
     """How the list is read, and what of it is wanted.
 
-    format: `auto` decides line by line. offset: leading records to pass over. only_labels: the labels that are
+    format: `auto` decides line by line, and by its header whether a list is a table. url_col, key_col, label_col: the
+    columns of a table that hold URL, key and label; key and label may be missing under their default names. offset:
+    leading records to pass over. only_labels: the labels that are
     fetched, or None for all: a collection of labels, a grouping (`imagenet12`, a file, a mapping), or a text file
     with a label a line. per_label: pictures saved of each label, or None for no limit.
     """
 
     format: str = "auto"
+    url_col: str = "url"
+    key_col: str = "key"
+    label_col: str = "label"
     offset: int = 0
     only_labels: Any = None
     per_label: int | None = None
 
     def __post_init__(self) -> None:
-        _one_of(self, "format", ("auto", "imagenet", "urls"))
+        _one_of(self, "format", LIST_FORMATS)
+        for column in ("url_col", "key_col", "label_col"):
+            if not isinstance(getattr(self, column), str) or not getattr(self, column):
+                raise ValueError(f"{column} is {getattr(self, column)!r}; it must be the name of a column")
         _at_least(self, 0, "offset")
         if self.per_label is not None:
             _at_least(self, 1, "per_label")

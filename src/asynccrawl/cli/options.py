@@ -9,7 +9,17 @@ from typing import Any
 
 import click
 
-from ..settings import FORMATS, HostLimits, ImagePolicy, Limits, ListOptions, Network, RetryPolicy, Settings
+from ..settings import (
+    FORMATS,
+    LIST_FORMATS,
+    HostLimits,
+    ImagePolicy,
+    Limits,
+    ListOptions,
+    Network,
+    RetryPolicy,
+    Settings,
+)
 
 _UNITS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
@@ -69,7 +79,10 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--per-host", default=8, show_default=True, metavar="N", type=int, help="Fetches in flight per host."),
     click.option("--rate", default=None, metavar="R", type=float, help="Requests a second per host."),
     click.option("--format", "list_format", default="auto", show_default=True,
-                 type=click.Choice(["auto", "imagenet", "urls"]), help="What a line of the list is."),
+                 type=click.Choice(LIST_FORMATS), help="What the list is."),
+    click.option("--url-col", default="url", show_default=True, metavar="C", help="A table's column of URLs."),
+    click.option("--key-col", default="key", show_default=True, metavar="C", help="A table's column of keys (names)."),
+    click.option("--label-col", default="label", show_default=True, metavar="C", help="A table's column of labels."),
     click.option("--only-labels", default=None, metavar="FILE|GROUPS",
                  help="Fetch only these labels: imagenet12, a grouping, or a text file with a label a line."),
     click.option("--per-label", default=None, metavar="N", type=int, help="Save at most N images of each label."),
@@ -115,6 +128,9 @@ def settings_of(o: dict[str, Any]) -> Settings:
             ),
             list=ListOptions(
                 format=o["list_format"],
+                url_col=o["url_col"],
+                key_col=o["key_col"],
+                label_col=o["label_col"],
                 offset=o["offset"],
                 only_labels=o["only_labels"],
                 per_label=o["per_label"],

@@ -14,11 +14,13 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 
+from ..errors import ListError
 from ..models import Request
 from ..settings import ListOptions
 from .entry import Entry
 from .inbox import BATCH, Inbox
-from .lines import PARSERS, LineParser, from_pair, from_text
+from .lines import LineParser, from_pair, from_text
+from .parsing import Parser
 from .reading import open_list
 
 UrlItem = str | tuple[str | None, str] | Request
@@ -44,7 +46,9 @@ def entries(urls: Urls, options: ListOptions) -> AsyncGenerator[list[Entry], Non
         return _from_thread(lambda: open_list(urls, options))
     if isinstance(urls, bytes | bytearray | memoryview | Request):
         raise TypeError(f"urls must be a path or an iterable, not {type(urls).__name__}; give [url]")
-    parse = PARSERS[options.format]
+    if options.format == "parquet":
+        raise ListError("Parquet is read from a file; give its path, or other rows as Request objects")
+    parse = Parser(options)
     if isinstance(urls, list | tuple):
         return _from_sequence(urls, parse)
     if isinstance(urls, AsyncIterable):

@@ -22,11 +22,13 @@ _NO_URL = "no URL: a line is KEY URL, or only a URL, and a URL begins with a sch
 _NO_SECOND = "nothing follows the key: in the imagenet format a line is KEY URL"
 
 
-def auto(line: int, text: str) -> Entry | None:
-    """A URL, or a key and a URL; decided by where the first `://` stands."""
+def auto(line: int, text: str, objects: LineParser | None = None) -> Entry | None:
+    """A URL, or a key and a URL; decided by where the first `://` stands. What begins with `{` is for `objects`."""
     tokens = text.split(None, 1)
     if not tokens:
         return None
+    if objects is not None and tokens[0][0] == "{":
+        return objects(line, text)
     if "://" in tokens[0]:
         return _entry(line, None, text.strip())
     if len(tokens) == 2 and "://" in tokens[1].split(None, 1)[0]:
@@ -50,16 +52,12 @@ def only_urls(line: int, text: str) -> Entry | None:
     return _entry(line, None, url) if url else None
 
 
-PARSERS: dict[str, LineParser] = {"auto": auto, "imagenet": imagenet, "urls": only_urls}
-"""The parser of each `ListOptions.format`."""
-
-
 def from_text(parse: LineParser, line: int, text: str) -> Entry | None:
     """The entry of a line that came as text and not from a file."""
     if line == 1:
         text = text.removeprefix("\ufeff")
     if len(text) > MAX_LINE_BYTES and len(text.strip()) > MAX_LINE_BYTES:
-        return damaged(parse, line, too_long(), text.strip())
+        return damaged("auto", line, too_long(), text.strip())
     return parse(line, text)
 
 
@@ -68,9 +66,9 @@ def from_pair(line: int, key: str | None, url: str) -> Entry:
     return _entry(line, key, url.strip())
 
 
-def damaged(parse: LineParser, line: int, error: str, text: str) -> Entry:
-    """A bad entry for a line of which `text` could be read; its key is told apart where the format allows."""
-    found = parse(line, text)
+def damaged(format: str, line: int, error: str, text: str) -> Entry:
+    """A bad entry for a line of which `text` could be read; its key is told apart where the format has one."""
+    found = {"auto": auto, "imagenet": imagenet}.get(format, only_urls)(line, text)
     if found is None:
         return bad(line, error, "")
     if found.error is not None:
@@ -84,11 +82,15 @@ def too_long() -> str:
 
 
 def _entry(line: int, key: str | None, url: str) -> Entry:
-    if not (url.isprintable() and (key is None or key.isprintable())):
-        error = _control_in(url) or (key and _control_in(key))
-        if error:
-            return bad(line, error, url, key)
-    return Entry(line, Request(url, key))
+    error = flaw_in(url, key)
+    return Entry(line, Request(url, key)) if error is None else bad(line, error, url, key)
+
+
+def flaw_in(url: str, key: str | None) -> str | None:
+    """What is wrong with a URL or key that holds a control character; None when neither does."""
+    if url.isprintable() and (key is None or key.isprintable()):
+        return None
+    return _control_in(url) or (_control_in(key) if key else None)
 
 
 def _control_in(text: str) -> str | None:

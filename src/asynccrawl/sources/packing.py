@@ -1,4 +1,4 @@
-"""What a list is packed in, decided by its first bytes: gzip, bzip2, xz, tar, or nothing.
+"""What a list is packed in, decided by its first bytes: gzip, bzip2, xz, zstd, tar, or nothing.
 
 Everything is read as a stream, so that a list may come through a pipe.
 """
@@ -10,6 +10,7 @@ import gzip
 import io
 import lzma
 import re
+import sys
 import tarfile
 from collections.abc import Callable, Generator, Iterator
 from typing import Self, cast
@@ -20,13 +21,27 @@ BUFFER_BYTES = 65_536
 _TAR_BLOCK = 512
 
 
+def _zstd(stream: io.BufferedReader) -> io.BufferedIOBase:
+    """Python 3.14 brings zstd; before, it comes with an extra."""
+    try:
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+    except ImportError as error:
+        raise ListError("it is compressed with zstd, which needs an extra: pip install 'asynccrawl[zstd]'") from error
+    unpacked: io.BufferedIOBase = zstd.ZstdFile(stream)
+    return unpacked
+
+
 _PACKERS: tuple[tuple[re.Pattern[bytes], Callable[[io.BufferedReader], io.BufferedIOBase]], ...] = (
     (re.compile(rb"\x1f\x8b\x08"), lambda stream: gzip.GzipFile(fileobj=stream)),
     (re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"), bz2.BZ2File),
     (re.compile(rb"\xfd7zXZ\x00"), lzma.LZMAFile),
+    (re.compile(rb"\x28\xb5\x2f\xfd"), _zstd),
 )
 _FOREIGN = (
-    (re.compile(rb"\x28\xb5\x2f\xfd"), "compressed with zstd, which is not read yet; unpack it first (zstd -d)"),
+    (re.compile(rb"PAR1"), "a Parquet file, which is read only from a path, and not packed any further"),
     (re.compile(rb"PK\x03\x04"), "a zip archive, which is not read; unpack it first"),
     (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7z archive, which is not read; unpack it first"),
     (re.compile(rb"(?:\xff\xfe[^\x00]\x00|\xfe\xff\x00)"), "UTF-16 text; convert it to UTF-8 first"),

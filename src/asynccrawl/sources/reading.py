@@ -7,13 +7,17 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import cast
 
 from ..errors import ListError
 from ..settings import ListOptions
 from .entry import MAX_LINE_BYTES, Entry
-from .lines import PARSERS, LineParser, damaged, too_long
+from .lines import LineParser, damaged, too_long
 from .packing import BUFFER_BYTES, buffered, unpacked
+from .parquet import MAGIC, parquet_entries
+from .parsing import Parser
+from .tables import Records, Rows
 
 BOM = b"\xef\xbb\xbf"
 ListPath = str | os.PathLike[str]
@@ -23,27 +27,31 @@ ListPath = str | os.PathLike[str]
 def open_list(path: ListPath, options: ListOptions) -> Iterator[Entry]:
     """The entries of the list at `path`, one at a time; `-` is standard input. Blocks while it reads.
 
-    The file may be plain, or packed with gzip, bzip2 or xz, or a tar archive, packed or not, whose regular members
-    that are not hidden are read in order. Line numbers run on from one member to the next, as in what `tar -xO`
-    prints. Raises ListError when there is no such file, or it cannot be read or unpacked; what comes before damage
-    is yielded first. A list without entries is legal.
+    The file may be plain, or packed with gzip, bzip2, xz or zstd, or a tar archive, packed or not, whose regular
+    members that are not hidden are read in order, each a table of its own if it is one. Line numbers run on from one
+    member to the next, as in what `tar -xO` prints. A Parquet file is read by rows. Raises ListError when there is no
+    such file, or it cannot be read or unpacked, or is a table without a column of URLs; what comes before damage is
+    yielded first. A list without entries is legal.
     """
-    return _Reading(path, options.format).entries()
+    return _Reading(path, options).entries()
 
 
 class _Reading:
     """How far one list has been read. `line` is the last line that was read whole."""
 
-    def __init__(self, path: ListPath, format: str) -> None:
+    def __init__(self, path: ListPath, options: ListOptions) -> None:
         self._path = path
         self._name = "standard input" if path == "-" else os.fsdecode(path)
-        self._parse: LineParser = PARSERS[format]
+        self._options = options
         self._line = 0
 
     def entries(self) -> Iterator[Entry]:
         """All entries of the list. Raises ListError."""
         with self._opened() as file:
             try:
+                if self._is_parquet(file):
+                    yield from self._rows()
+                    return
                 with closing(unpacked(file)) as texts:
                     for text in texts:
                         yield from self._lines(text)
@@ -74,8 +82,22 @@ class _Reading:
     def _where(self) -> str:
         return f"{self._name}, line {self._line + 1}" if self._line else self._name
 
+    def _is_parquet(self, file: io.BufferedReader) -> bool:
+        if self._options.format == "parquet":
+            return True
+        # Looking ahead would wait for a slow pipe; and from a pipe Parquet cannot be read anyway.
+        return self._options.format == "auto" and file.seekable() and file.peek(4)[:4] == MAGIC
+
+    def _rows(self) -> Iterator[Entry]:
+        if self._path == "-":
+            raise ListError("Parquet is read from its end, which a pipe does not allow; give a file's path")
+        for entry in parquet_entries(Path(os.fsdecode(self._path)), self._options):
+            self._line = entry.line
+            yield entry
+
     def _lines(self, text: io.BufferedReader) -> Iterator[Entry]:
-        read, parse = text.readline, self._parse
+        read, parser = text.readline, Parser(self._options)
+        parse: LineParser = parser
         number, first = self._line, True
         while line := read(MAX_LINE_BYTES + 1):
             if first:
@@ -83,14 +105,37 @@ class _Reading:
             number += 1
             if len(line) > MAX_LINE_BYTES and line[-1:] != b"\n":
                 entry = self._too_long(number, line, text)
+                parser.skip_header()
             else:
                 try:
                     entry = parse(number, line.decode())
                 except UnicodeDecodeError as error:
                     entry = self._undecodable(number, line, error)
+                    parser.skip_header()
             self._line = number
             if entry is not None:
                 yield entry
+            if parse is not parser.rest and parser.rest is not None:
+                if isinstance(parser.rest, Rows):
+                    yield from self._table(text, parser.rest)
+                    return
+                parse = parser.rest
+
+    def _table(self, text: io.BufferedReader, rows: Rows) -> Iterator[Entry]:
+        records = Records(rows)
+        while line := text.readline(MAX_LINE_BYTES + 1):
+            number = self._line + 1
+            if len(line) > MAX_LINE_BYTES and line[-1:] != b"\n":
+                too_long = self._too_long(number, line, text)
+                found = records.damaged(too_long) if too_long else []
+            else:
+                try:
+                    found = records.feed(number, line.decode())
+                except UnicodeDecodeError as error:
+                    found = records.damaged(self._undecodable(number, line, error))
+            self._line = number
+            yield from found
+        yield from records.finish()
 
     def _too_long(self, number: int, head: bytes, text: io.BufferedReader) -> Entry | None:
         """Pass over the rest of the line without keeping it."""
@@ -98,11 +143,12 @@ class _Reading:
         while more and not more.endswith(b"\n"):
             more = text.readline(BUFFER_BYTES)
             blank = blank and (more.isspace() or not more)
-        return None if blank else damaged(self._parse, number, too_long(), head.decode(errors="backslashreplace"))
+        read = head.decode(errors="backslashreplace")
+        return None if blank else damaged(self._options.format, number, too_long(), read)
 
     def _undecodable(self, number: int, line: bytes, error: UnicodeDecodeError) -> Entry:
         what = f"byte {error.start + 1} (0x{line[error.start]:02x}) is not UTF-8; convert the list to UTF-8"
-        return damaged(self._parse, number, what, line.decode(errors="backslashreplace"))
+        return damaged(self._options.format, number, what, line.decode(errors="backslashreplace"))
 
 
 def _standard_input() -> io.BufferedReader:

@@ -1,0 +1,82 @@
+"""Which column of a table is what: URL, key and label by name, everything else travels as `extra`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ListError
+from ..models import Request
+from ..settings import ListOptions
+from .entry import Entry, bad
+from .lines import flaw_in
+
+_DEFAULTS = ListOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A table's columns by their names; `key` and `label` are None where the table has none of them."""
+
+    names: tuple[str, ...]
+    url: str
+    key: str | None
+    label: str | None
+
+    @classmethod
+    def of(cls, names: Sequence[str], options: ListOptions) -> Columns:
+        """The columns that `options` names, exactly or but for case. Raises ListError when they are not there."""
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ListError(f"two columns are called {twice[:80]!r}; rename one")
+        url = _find(names, options.url_col)
+        if url is None:
+            raise ListError(f"no column is called {options.url_col!r}, {_offer(names)}; name the URLs' one (--url-col)")
+        found = []
+        for flag, wanted, default in (
+            ("--key-col", options.key_col, _DEFAULTS.key_col),
+            ("--label-col", options.label_col, _DEFAULTS.label_col),
+        ):
+            column = _find(names, wanted)
+            if column is None and wanted != default:
+                raise ListError(f"no column is called {wanted!r} ({flag}), {_offer(names)}")
+            found.append(column)
+        return cls(tuple(names), url, *found)
+
+    def entry(self, line: int, row: Mapping[str, Any]) -> Entry:
+        """The entry of a row; a bad one when its URL, key or label is none."""
+        url, key, label = row.get(self.url), self._text(row, self.key), self._text(row, self.label)
+        if not isinstance(url, str) or not url.strip():
+            what = f"no URL in the column {self.url!r}" + ("" if url in (None, "") else f": {url!r:.80} is no text")
+            return bad(line, what, "" if url is None else f"{url!r:.200}", key or None)
+        url = url.strip()
+        error = flaw_in(url, key)
+        if key == "" or label == "":  # what is there and no text
+            error = error or f"the key or label is no text: {row.get(self.key or '')!r:.80}"
+        if error is not None:
+            return bad(line, error, url, key)
+        extra = {name: row[name] for name in row if name not in (self.url, self.key, self.label)}
+        return Entry(line, Request(url, key, label, extra or None))
+
+    @staticmethod
+    def _text(row: Mapping[str, Any], column: str | None) -> str | None:
+        """A cell as text; None for an empty one, "" for what is no text."""
+        value = None if column is None else row.get(column)
+        if isinstance(value, str):
+            return value.strip() or None
+        if value is None:
+            return None
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def _find(names: Sequence[str], wanted: str) -> str | None:
+    if wanted in names:
+        return wanted
+    folded = [name for name in names if name.casefold() == wanted.casefold()]
+    return folded[0] if len(folded) == 1 else None
+
+
+def _offer(names: Sequence[str]) -> str:
+    shown = ", ".join(f"{name[:40]!r}" for name in names[:8])
+    return f"but {shown}{' and more' if len(names) > 8 else ''}"
