@@ -14,7 +14,7 @@ from .options import SubsetOptions
 THIN = 0.25
 """A class with fewer pictures than this share of the median class is called thin. (The tutorial's twelve classes
 have 2 to 123 synsets, median 7; with as many pictures a synset, its smallest class is just above.)"""
-_SHOWN = 10
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class SubsetReport:
     @property
     def findings(self) -> list[str]:
         """Everything that is to be complained of, a line each."""
-        found = [f"{label} ({group}/{name}): no pictures of it" for group, name, label in self.missing]
+        found = self._missing_by_class()
         found += [f"{label}: none of the 1,000 synsets; is it misspelt?" for label in self.unknown]
         found += [f"{group}: the class has no member" for group in self.empty]
         found += [f"{group}: only {self.classes[group].images:,} images, see the median class" for group in self.thin]
@@ -73,6 +73,18 @@ class SubsetReport:
             f"{where}: {n:,} files that are none of this subset; remove them" for where, n in self.leftovers.items()
         ]
         return found + self.refused
+
+    def _missing_by_class(self) -> list[str]:
+        lines = []
+        for group, count in self.classes.items():
+            missing = [f"{label} ({name})" for of, name, label in self.missing if of == group]
+            if missing:
+                more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
+                lines.append(
+                    f"{group}: no pictures of {len(missing):,} of its {count.labels:,} labels: "
+                    f"{', '.join(missing[:3])}{more}"
+                )
+        return lines
 
     def __str__(self) -> str:
         return text_of(self)

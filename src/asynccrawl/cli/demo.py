@@ -14,6 +14,7 @@ import click
 
 _LIST = "demo_urls.txt"
 _DATASET = "ilsvrc12"
+_SUBSET = "12_classes"
 
 
 @click.command("demo")
@@ -30,7 +31,8 @@ def _clear(directory: Path) -> None:
     """Make room for a new demo where an old one was; never touch anything else."""
     if directory.exists() and any(directory.iterdir()) and not (directory / _LIST).exists():
         raise click.UsageError(f"{directory} is not empty and holds no earlier demo; name another directory")
-    shutil.rmtree(directory / _DATASET, ignore_errors=True)
+    for made in (_DATASET, _SUBSET):
+        shutil.rmtree(directory / made, ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)
 
 
@@ -47,23 +49,46 @@ async def _demo(directory: Path, records: int) -> int:
             await asyncio.to_thread(listed.write_text, "\n".join(lines) + "\n")
             click.echo(_ABOUT.format(records=len(lines), list=listed), err=True)
             code = await _crawl(listed, directory / _DATASET)
+            if code == 0:
+                code = await _subset(directory / _DATASET, directory / _SUBSET)
     except MissingExtra as error:
         raise click.ClickException(str(error)) from error
     if code == 0:
-        click.echo(_AFTER.format(dataset=directory / _DATASET), err=True)
+        tree = await asyncio.to_thread(_tree, directory / _SUBSET)
+        click.echo(_AFTER.format(dataset=directory / _DATASET, subset=directory / _SUBSET, tree=tree), err=True)
     return code
 
 
 async def _crawl(listed: Path, dataset: Path) -> int:
-    """The tutorial's command line, with the program's name changed and loopback opened, as its own process."""
+    """The tutorial's command line, with the program's name changed and loopback opened."""
     words = f"crawl {shlex.quote(str(listed))} {shlex.quote(str(dataset))} --jobs 100 --retry 3 --sleep 0"
-    typed = f"{words} --allow-net 127.0.0.0/8"
+    return await _run(f"{words} --allow-net 127.0.0.0/8")
+
+
+async def _subset(dataset: Path, subset: Path) -> int:
+    """The twelve classes, for training and validation."""
+    return await _run(f"subset {shlex.quote(str(dataset))} {shlex.quote(str(subset))} --groups imagenet12 --val 20")
+
+
+async def _run(typed: str) -> int:
+    """One command line of ours, shown as typed, as its own process."""
     click.echo(f"\n$ asynccrawl {typed}", err=True)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "asynccrawl", *shlex.split(typed))
-    # Ctrl-C reaches the crawl by itself; this process waits for it, or its server would die first.
+    # Ctrl-C reaches the command by itself; this process waits for it, or its server would die first.
     with suppress(NotImplementedError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: None)
     return await process.wait()
+
+
+def _tree(root: Path) -> str:
+    """The directories below `root` with the number of pictures in each."""
+    lines = [f"{root}/"]
+    for split in sorted(path for path in root.iterdir() if path.is_dir()):
+        classes = sorted(path for path in split.iterdir() if path.is_dir())
+        counts = [sum(1 for _ in path.iterdir()) for path in classes]
+        lines.append(f"    {split.name + '/':<18}{sum(counts):>5}")
+        lines += [f"        {path.name + '/':<14}{n:>5}" for path, n in zip(classes, counts, strict=True)]
+    return "\n".join(lines)
 
 
 _ABOUT = """
@@ -73,7 +98,10 @@ and one in nine is the same 2,051-byte "no longer available" picture: it is on n
 saved, until placeholders are discovered while crawling. The list is {list}."""
 
 _AFTER = """
-The images are in {dataset}, a directory a class; look at any of them. Every record's fate, as JSON Lines:
+{tree}
+
+{subset}/train and {subset}/val are ready for training: links to the pictures in
+{dataset}, a directory a class; look at any of them. Every record's fate, as JSON Lines:
 $ asynccrawl manifest {dataset}
 The same crawl again would fetch only what failed for a passing cause; the report again:
 $ asynccrawl report {dataset}"""

@@ -82,8 +82,9 @@ def too_long() -> str:
 
 
 def _entry(line: int, key: str | None, url: str) -> Entry:
-    error = flaw_in(url, key)
-    return Entry(line, Request(url, key)) if error is None else bad(line, error, url, key)
+    if not (url.isprintable() and (key is None or key.isprintable())) and (error := flaw_in(url, key)):
+        return bad(line, error, url, key)
+    return Entry(line, Request(url, key))
 
 
 def flaw_in(url: str, key: str | None) -> str | None:

@@ -115,7 +115,7 @@ class _Reading:
             self._line = number
             if entry is not None:
                 yield entry
-            if parse is not parser.rest and parser.rest is not None:
+            if parse is parser and parser.rest is not None:
                 if isinstance(parser.rest, Rows):
                     yield from self._table(text, parser.rest)
                     return

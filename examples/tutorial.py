@@ -1,0 +1,64 @@
+"""The whole of the tutorial "Re-Training the Recognition Network", on a server of our own: crawl the synsets of the
+twelve classes, group them, and split them for training and validation.
+
+python examples/tutorial.py [DIRECTORY]
+
+The tutorial downloads 100 GB to use 20. Here only what belongs to the twelve classes is fetched, and of each synset
+no more than is wanted.
+"""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+import asynccrawl
+from asynccrawl.subset import load_grouping
+from asynccrawl.testing import ImageServer, html_as_jpeg, numbered, picture
+
+PER_SYNSET = 5
+
+
+def fill(server: ImageServer) -> list[str]:
+    """Eight pictures of each of the 211 synsets and of a synset that is in no class; one in eight is a web page."""
+    jpeg, lines = picture(size=(96, 72)), []
+    for synset in [*sorted(load_grouping("imagenet12").labels), "n03126707"]:
+        for n in range(8):
+            path = f"/{synset}/{n}.jpg"
+            server.add(path, html_as_jpeg() if n == 3 else numbered(jpeg, len(lines)))
+            lines.append(f"{synset}_{n}\t{server.url(path, len(lines) % 20)}")
+    return lines
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+async def main(directory: Path) -> None:
+    async with ImageServer(hosts=20) as server:
+        listed = directory / "urls.txt"
+        lines = await asyncio.to_thread(fill, server)
+        await asyncio.to_thread(listed.write_text, "\n".join(lines) + "\n")
+        settings = asynccrawl.Settings(
+            concurrency=100,
+            network=asynccrawl.Network(allow_net=("127.0.0.0/8",)),
+            list=asynccrawl.ListOptions(only_labels="imagenet12", per_label=PER_SYNSET),
+        )
+        print(await asynccrawl.crawl(listed, directory / "ilsvrc12", settings=settings))
+    subset = await asynccrawl.build_subset(directory / "ilsvrc12", "imagenet12", directory / "12_classes", val=20)
+    print(f"\n{subset}\n")
+    for split in ("train", "val"):
+        classes = await asyncio.to_thread(
+            lambda at: sorted(path.name for path in at.iterdir()), directory / "12_classes" / split
+        )
+        print(f"12_classes/{split}: {', '.join(classes)}")
+    assert subset.images == 211 * PER_SYNSET and subset.complete
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
+        asyncio.run(main(Path(sys.argv[1])))
+    else:
+        with tempfile.TemporaryDirectory() as made:
+            asyncio.run(main(Path(made)))
