@@ -1,0 +1,178 @@
+"""What our own parts cost, each alone: thousands a second of records, rows, files or pictures.
+
+    python benchmarks/overhead.py [--scale 1.0] [--rounds 3] [--dest DIR]
+
+No network and no foreign server. Every part is given the same work in each round, in a fresh state; that it was done
+is asserted; medians are shown with the smallest and largest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from asynccrawl import DirectorySink, HostLimits, ImagePolicy, ListOptions, NullSink, Sample, Settings
+from asynccrawl.admission import admit
+from asynccrawl.engine import Engine
+from asynccrawl.frontier import Frontier
+from asynccrawl.imaging import Facts, examine
+from asynccrawl.ledger import Ledger
+from asynccrawl.models import Hop, Outcome, Record, Request, Response
+from asynccrawl.sources import entries
+from asynccrawl.testing import MemoryBacklog, picture
+from asynccrawl.testing.pictures import numbered
+
+BATCH = 64
+FACTS = Facts("jpeg", "jpg", 1, 1, "RGB", 1, "0" * 64, None)
+JPEG = picture(size=(500, 375), seed=1, quality=85)
+
+
+# What parts are fed is made once, in the round that warms up.
+
+
+@functools.cache
+def records(count: int, hosts: int = 1000) -> list[Record]:
+    made = []
+    for n in range(count):
+        host = f"h{n % hosts}.example"
+        made.append(Record(n, n + 1, f"n{n}", f"c{n % 100}", Request(f"http://{host}/{n}.jpg", f"n{n}"), host))
+    return made
+
+
+@functools.cache
+def bodies(count: int) -> list[bytes]:
+    return [numbered(JPEG, n) for n in range(count)]
+
+
+def sample(n: int, data: bytes) -> Sample:
+    request = Request(f"http://h/{n}.jpg", f"n{n}")
+    return Sample(request, n, f"n{n}", f"c{n % 100}", "jpeg", data=data, bytes=len(data), line=n + 1, attempts=1)
+
+
+class NullFetcher:
+    """Answers at once, with the same body."""
+
+    async def fetch(self, hop: Hop) -> Response:
+        return Response(hop.url, 200, data=b"x", size=1, content_type="image/jpeg")
+
+
+class NullDecoder:
+    """Takes everything for a picture."""
+
+    async def examine(self, body: bytes | Path, content_type: str | None) -> Facts:
+        return FACTS
+
+
+async def in_batches(items: list[Any], size: int = 500) -> AsyncIterator[list[Any]]:
+    for at in range(0, len(items), size):
+        yield items[at : at + size]
+
+
+async def engine_alone(count: int, scratch: Path) -> int:
+    """Records through reader, frontier, slots, outbox and result, with a fetcher and a decoder that do nothing."""
+    engine = Engine(Settings(), NullFetcher(), NullDecoder())
+    sink = NullSink()
+    async for batch in engine.run(in_batches(records(count)), MemoryBacklog()):
+        await sink.write([result for result in batch if isinstance(result, Sample)])
+    return sink.written
+
+
+async def frontier_alone(count: int, scratch: Path) -> int:
+    frontier, done = Frontier(HostLimits(per_host=8, window=10**6)), 0
+    for record in records(count):
+        frontier.offer(Hop.first(record, 60.0), 0.0)
+    while (hop := frontier.next(0.0)) is not None:
+        frontier.finish(hop.host, 0.0)
+        done += 1
+    return done
+
+
+async def ledger_alone(count: int, scratch: Path) -> int:
+    ledger = await Ledger.open(scratch / "ledger.sqlite3", Settings().deciding())
+    try:
+        async for batch in in_batches(records(count)):
+            await ledger.enter(batch)
+        async for batch in in_batches(list(range(count)), BATCH):
+            await ledger.settle([Outcome.of(sample(n, b"x"), f"c/{n}.jpg") for n in batch])
+        return (await ledger.counts())["saved"]
+    finally:
+        await ledger.aclose()
+
+
+async def sink_alone(count: int, scratch: Path) -> int:
+    sink = DirectorySink(scratch / "files")
+    samples = [sample(n, body) for n, body in enumerate(bodies(count))]
+    for at in range(0, count, BATCH):
+        await sink.write(samples[at : at + BATCH])
+    await sink.aclose()
+    return sum(1 for _ in (scratch / "files").glob("*/*.jpg"))
+
+
+async def list_alone(count: int, scratch: Path) -> int:
+    listed = scratch / "list.txt"
+    listed.write_text("".join(f"n{n // 100:08d}_{n} http://h{n % 1000}.example/{n}.jpg\n" for n in range(count)))
+    done = 0
+    async for part in admit(entries(listed, ListOptions()), ListOptions()):
+        done += sum(isinstance(item, Record) for item in part.records)
+    return done
+
+
+def decoding(threads: int, decode: str) -> Callable[[int, Path], Coroutine[Any, Any, int]]:
+    async def decode_alone(count: int, scratch: Path) -> int:
+        policy = ImagePolicy(decode=decode)
+        with ThreadPoolExecutor(threads) as pool:
+            facts = list(pool.map(lambda body: examine(body, policy, "image/jpeg"), bodies(count)))
+        return sum(fact.format == "jpeg" for fact in facts)
+
+    return decode_alone
+
+
+PARTS: list[tuple[str, int, Callable[[int, Path], Coroutine[Any, Any, int]]]] = [
+    ("list and admission, lines", 200_000, list_alone),
+    ("frontier, hops", 100_000, frontier_alone),
+    ("engine without network, records", 30_000, engine_alone),
+    ("ledger, rows entered and settled", 50_000, ledger_alone),
+    ("directory sink, files", 3_000, sink_alone),
+    ("full decode, 1 thread, pictures", 1_000, decoding(1, "full")),
+    ("full decode, 2 threads, pictures", 1_000, decoding(2, "full")),
+    ("no decode, 1 thread, pictures", 2_000, decoding(1, "none")),
+]
+
+
+def once(part: Callable[[int, Path], Coroutine[Any, Any, int]], count: int, dest: Path | None) -> float:
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    with tempfile.TemporaryDirectory(dir=dest) as scratch, runner:
+        began = time.perf_counter()
+        done = runner.run(part(count, Path(scratch)))
+        spent = time.perf_counter() - began
+    assert done == count, f"{done} of {count} done"
+    return count / spent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the usual amount of work")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dest", type=Path, default=None, help="where to write; default: the temporary directory")
+    options = parser.parse_args()
+    print(
+        f"{'a second, median':>52}  of {options.rounds} rounds after one to warm up; a JPEG is {len(JPEG) / 1000:.0f} kB"
+    )
+    for name, usual, part in PARTS:
+        count = max(1, int(usual * options.scale))
+        rates = [once(part, count, options.dest) for _ in range(options.rounds + 1)][1:]
+        print(f"{name:<36}{statistics.median(rates):>16,.0f}  ({min(rates):,.0f} to {max(rates):,.0f})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The benchmarks run, assert their work and print their rows; what they measure is no test's business."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "benchmarks"
+
+
+def ran(script: str, *words: object) -> str:
+    command = [sys.executable, str(ROOT / script), *map(str, words)]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout
+
+
+def test_throughput_prints_a_row_for_everyone(tmp_path: Path):
+    out = ran("throughput.py", "--records", 20, "--rounds", 1, "--only", "asynccrawl,aria2c,curl", "--cache", tmp_path)
+    assert "20 JPEGs of 500x375" in out
+    for name in ("asynccrawl", "asynccrawl --decode none", "aria2c -j100", "curl --parallel"):
+        row = next(line for line in out.splitlines() if line.startswith(name.ljust(26)))
+        assert (
+            re.match(r"\s*\d+ \(\d+ to \d+\)\s+[\d.]+\s+[\d.]+  \w+", row[26:]) or "not installed: apt install" in row
+        )
+
+
+def test_a_missing_peer_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    out = ran("throughput.py", "--records", 3, "--rounds", 1, "--only", "aria2c,asynccrawl --", "--cache", tmp_path)
+    assert "not installed: apt install aria2" in out
+
+
+def test_overhead_measures_every_part():
+    out = ran("overhead.py", "--scale", 0.002, "--rounds", 1)
+    rows = [line for line in out.splitlines()[1:] if re.search(r"[\d,]+  \([\d,]+ to [\d,]+\)$", line)]
+    assert len(rows) == 8
+
+
+def test_ours_alone_and_the_sorted_list():
+    assert re.search(r"20 JPEGs .* median \d+ images/s", ran("kit.py", "--records", 20, "--rounds", 1))
