@@ -165,9 +165,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dest", type=Path, default=None, help="where to write; default: the temporary directory")
     options = parser.parse_args()
-    print(
-        f"{'a second, median':>52}  of {options.rounds} rounds after one to warm up; a JPEG is {len(JPEG) / 1000:.0f} kB"
-    )
+    size = len(JPEG) / 1000
+    print(f"{'a second, median':>52}  of {options.rounds} rounds after one to warm up; JPEGs of {size:.0f} kB")
     for name, usual, part in PARTS:
         count = max(1, int(usual * options.scale))
         rates = [once(part, count, options.dest) for _ in range(options.rounds + 1)][1:]

@@ -16,7 +16,7 @@ import pytest
 
 import asynccrawl as ac
 from asynccrawl.subset import load_grouping, synsets
-from asynccrawl.testing import picture
+from asynccrawl.testing import Answer, ImageServer, picture
 
 GROUPS = {"ball": {"baseball": "n1", "tennis_ball": "n2"}, "cat": {"tabby": "n3"}}
 TWELVE = load_grouping("imagenet12")
@@ -325,3 +325,15 @@ async def test_the_flat_form_opens_in_what_people_train_with(tmp_path: Path, lin
     names = loaded.features["label"].names
     assert names == list(counts) and Counter(names[i] for i in loaded["label"]) == counts
     assert hashlib.sha256(Path(samples[0][0]).read_bytes()).digest()
+
+
+async def test_a_crawls_own_destination_opens_with_its_classes_and_nothing_else(tmp_path: Path):
+    settings = ac.Settings(network=ac.Network(allow_net=("127.0.0.0/8",)))
+    async with ImageServer() as server:
+        server.route(lambda request: Answer(picture(seed=len(request.path))))
+        listed = [(f"n{n % 3}_{n}", server.url(f"/{n}.jpg")) for n in range(9)]
+        await ac.crawl(listed, tmp_path / "data", settings=settings)
+    assert image_folder(tmp_path / "data")[0] == list(keras_index(tmp_path / "data")) == ["n0", "n1", "n2"]
+    assert len(image_folder(tmp_path / "data")[1]) == 9
+    report = await ac.build_subset(tmp_path / "data", {"all": ["n0", "n1", "n2"]}, tmp_path / "out")
+    assert report.complete and report.images == 9

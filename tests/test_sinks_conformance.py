@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from asynccrawl.models import Failure, Reason, Sample
-from asynccrawl.sinks import DirectorySink, MemorySink, NullSink, Sink, TeeSink, read_directory
+from asynccrawl.sinks import DirectorySink, Linking, MemorySink, NullSink, Sink, SubsetSink, TeeSink, read_directory
 from asynccrawl.testing.conformance import check_sink
 
 
@@ -83,6 +83,16 @@ async def test_null_sink():
 async def test_tee_sink(tmp_path: Path, which: int):
     one, two = tmp_path / "one", tmp_path / "two"
     await check_sink(lambda: TeeSink(DirectorySink(one), DirectorySink(two)), stored=tree([one, two][which]))
+
+
+@pytest.mark.parametrize("link", ["hardlink", "symlink", "copy"])
+async def test_directory_sink_in_every_manner_of_linking(dest: Path, link: Any):
+    await check_sink(lambda: DirectorySink(dest, Linking(link)), stored=tree(dest))
+
+
+async def test_subset_sink(dest: Path):
+    groups = {"fish": {"tench": "n01440764"}}
+    await check_sink(lambda: SubsetSink(groups, DirectorySink(dest)), stored=tree(dest), unlabelled=False)
 
 
 async def test_a_sink_of_ten_lines(dest: Path):

@@ -30,19 +30,22 @@ MakeSink = Callable[[], Sink | Awaitable[Sink]]
 """Opens a sink, plainly or as an async function."""
 
 
-async def check_sink(make_sink: MakeSink, *, stored: Contents | None, durable: bool = True) -> None:
+async def check_sink(
+    make_sink: MakeSink, *, stored: Contents | None, durable: bool = True, unlabelled: bool = True
+) -> None:
     """Hold a sink to its promises. Raises AssertionError, which names the rule that is broken.
 
     make_sink: opens the sink on its destination, which is empty at first; called again, it re-opens the same one.
     stored: what the destination holds, read past the sink, called in a thread; None for a sink that stores nothing,
     which is checked from outside only. durable: what the sink's attribute of that name has to say. A sink that is not
-    durable may hold samples back until it is closed, and is not re-opened.
+    durable may hold samples back until it is closed, and is not re-opened. unlabelled: whether the sink takes samples
+    without a label. (The others' label is n01440764.)
     """
     async with _folder() as folder:
         check = _Check(make_sink, stored, durable, folder)
         await check.open()
         try:
-            for rule, examine in check.rules():
+            for rule, examine in check.rules(unlabelled):
                 async with check.naming(rule):
                     await examine()
         finally:
@@ -69,13 +72,13 @@ class _Check:
         made = self._make_sink()
         self.sink = await made if isinstance(made, Awaitable) else made
 
-    def rules(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+    def rules(self, unlabelled: bool) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """The rules in the order of their examination, each with what examines it."""
         rules = [
             ("`durable` says what the sink is", self.tells_durability),
             ("an empty batch is fine", self.takes_nothing),
             ("every sample is stored", self.stores),
-            ("a sample without label is stored", self.stores_unlabelled),
+            *([("a sample without label is stored", self.stores_unlabelled)] if unlabelled else []),
             ("equal pictures under two names are both stored", self.stores_equals),
             ("a sample on disk is stored, and its file left alone", self.stores_file),
             ("a temporary file is stored", self.stores_temporary_file),
