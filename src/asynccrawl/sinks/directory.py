@@ -108,7 +108,7 @@ class DirectorySink:
         with self._writing:
             try:
                 with Tree(self._dest) as tree:
-                    left = {parts for sample in batch if (parts := remove(tree, sample)) is not None}
+                    left = {parts for sample in batch if (parts := remove(tree, sample, self._linking)) is not None}
                     tree.remove_empty(sorted(left))
                     tree.remove_empty({parts[:-1] for parts in left if len(parts) > 1})
             except FileNotFoundError:

@@ -30,6 +30,11 @@ class Linking:
         if self.link not in get_args(Link):
             raise ValueError(f"link is {self.link!r}; it must be one of {', '.join(get_args(Link))}")
 
+    @property
+    def owns_links(self) -> bool:
+        """Whether a link to a sample's own file may be an earlier result of the same sink. Never in a crawl."""
+        return self.link == "symlink" or not self.set_aside
+
     def target(self, path: Path, dest: Path, directories: tuple[str, ...]) -> str:
         """What a symbolic link in `dest/directories` to `path` has to hold."""
         parent = str(path.parent.absolute())

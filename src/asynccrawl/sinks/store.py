@@ -57,22 +57,23 @@ def store(tree: Tree, sample: Sample, linking: Linking) -> str:
     return place.path
 
 
-def remove(tree: Tree, sample: Sample) -> tuple[str, ...] | None:
+def remove(tree: Tree, sample: Sample, linking: Linking) -> tuple[str, ...] | None:
     """Remove the sample's file or link if it holds that sample; returns the directories it was in. Raises OSError."""
     with suppress(Refused, FileNotFoundError):
         place = place_of(sample)
         directory = tree.find(place.directories)
-        if directory is None or not _is_ours(directory, sample, place):
+        if directory is None or not _is_ours(directory, _Wish(sample, place, linking)):
             return None
         os.unlink(place.file, dir_fd=directory)
         return place.directories
     return None
 
 
-def _is_ours(directory: int, sample: Sample, place: Place) -> bool:
+def _is_ours(directory: int, wish: _Wish) -> bool:
+    sample, place = wish.sample, wish.place
     kind = kind_of(directory, place.file)
     if kind == "link":
-        return _leads_to(directory, place.file, sample)
+        return _leads_to(directory, wish)
     return kind == "file" and (not (_known(sample) or _on_disk(sample)) or holds(directory, place.file, sample))
 
 
@@ -149,7 +150,7 @@ def _stands(directory: int, wish: _Wish) -> bool:
     """Whether the file that has the name is the sample's; another one is set aside. Raises Refused."""
     place = wish.place
     kind = kind_of(directory, place.file)
-    if kind == "link" and _leads_to(directory, place.file, wish.sample):
+    if kind == "link" and _leads_to(directory, wish):
         os.unlink(place.file, dir_fd=directory)  # an earlier result linked the same picture, this one stores it
         return False
     if kind not in ("file", None):
@@ -183,11 +184,12 @@ def _is_file(path: Path, sample: Sample) -> bool:
         return False
 
 
-def _leads_to(directory: int, name: str, sample: Sample) -> bool:
-    """Whether a link leads to the file of a sample that is linked or copied, so that it is an earlier one of ours."""
-    if sample.path is None or sample.temporary:
+def _leads_to(directory: int, wish: _Wish) -> bool:
+    """Whether a link is one of ours: it leads to the sample's own file, and this sink is one that makes links."""
+    path = wish.sample.path
+    if path is None or wish.sample.temporary or not wish.linking.owns_links:
         return False
-    return is_link_to(directory, name, str(sample.path.absolute()))
+    return is_link_to(directory, wish.place.file, str(path.absolute()))
 
 
 def _on_disk(sample: Sample) -> bool:
