@@ -19,11 +19,11 @@ from asynccrawl.testing import (
     PictureSet,
     chunked,
     dripping,
+    listening,
     serve_in_process,
     silent,
     status,
 )
-from asynccrawl.testing import listening
 
 from .raw_client import STEP, connected, exchange, get, soon
 

@@ -37,14 +37,17 @@ class Peer(Protocol):
 class Connection(asyncio.Protocol):
     """Takes requests as they come, pipelined or not, and plays the answers that `choose` gives, one after another.
 
-    `peers` is the set of open connections, which it enters and leaves. An answer that takes time is played by a task,
-    any other one at once.
+    `peers` is the set of open connections, which it enters and leaves. `carrier` is the transport that TLS runs over.
+    An answer that takes time is played by a task, any other one at once.
     """
 
-    def __init__(self, audit: Audit, choose: Choose, peers: set[Peer]) -> None:
+    def __init__(
+        self, audit: Audit, choose: Choose, peers: set[Peer], carrier: asyncio.Transport | None = None
+    ) -> None:
         self._audit = audit
         self._choose = choose
         self._peers = peers
+        self._carrier = carrier
         self._buffer = bytearray()
         self._waiting: deque[tuple[Entry, Answer, Line]] = deque()
         self._meter = Meter()
@@ -158,9 +161,8 @@ class Connection(asyncio.Protocol):
         """Wait until the client's side has all that was written, since a reset drops what is on its way."""
         # One turn of the loop first: uvloop collects small writes and counts them only when it sends them.
         await asyncio.sleep(0)
-        self._transport.set_write_buffer_limits(0)
-        await self._writable.wait()
-        while _unacknowledged(self._socket()):  # noqa: ASYNC110  # the kernel reports no event for it
+        transports = (self._transport, self._carrier or self._transport)
+        while any(t.get_write_buffer_size() for t in transports) or _unacknowledged(self._socket()):  # noqa: ASYNC110  # the kernel reports no event for it
             await asyncio.sleep(_POLL_SECONDS)
 
     def _socket(self) -> socket.socket:

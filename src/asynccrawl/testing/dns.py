@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 from .dns_answers import DnsAnswer, DnsAudit, DnsQuery, dns_answer
+from .dns_transport import Datagrams, Reply, Stream, Transport
 from .dns_wire import (
     CNAME,
     UDP_BYTES,
@@ -19,7 +20,6 @@ from .dns_wire import (
     response,
     type_name,
 )
-from .dns_transport import Datagrams, Reply, Stream, Transport
 from .listening import datagram_pair
 
 _CHAIN = 16  # names that are followed in one response; resolvers give up no later

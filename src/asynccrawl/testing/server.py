@@ -121,8 +121,12 @@ class ImageServer:
     async def start(self) -> None:
         """Begin to listen."""
         loop = asyncio.get_running_loop()
-        meetings = await asyncio.to_thread(self._prepare, self._tls) if self._tls else {}
-        sockets = listeners(self.hosts)
+        try:
+            meetings = await asyncio.to_thread(self._prepare, self._tls) if self._tls else {}
+            sockets = listeners(self.hosts)
+        except BaseException:
+            await self.aclose()
+            raise
         self._port = sockets[0].getsockname()[1]
         for address, listener in zip(self.hosts, sockets, strict=True):
             accept = partial(self._accept, meetings.get(address))
@@ -145,20 +149,15 @@ class ImageServer:
 
     def _prepare(self, tls: Tls) -> dict[str, Meeting]:
         self._folder = TemporaryDirectory(prefix="asynccrawl-testing-")
-        try:
-            return tls.prepare(self.hosts, Path(self._folder.name))
-        except BaseException:
-            self._folder.cleanup()
-            self._folder = None
-            raise
+        return tls.prepare(self.hosts, Path(self._folder.name))
 
     def _accept(self, meeting: Meeting | None) -> asyncio.Protocol:
         if meeting is None:
             return self._connection()
         return Greeter(self.audit, meeting, self._connections, self._connection)
 
-    def _connection(self) -> Connection:
-        return Connection(self.audit, self._choose, self._connections)
+    def _connection(self, carrier: asyncio.Transport | None = None) -> Connection:
+        return Connection(self.audit, self._choose, self._connections, carrier)
 
     def _choose(self, request: HttpRequest) -> tuple[Answer, Line]:
         if request.host not in self._lines:
