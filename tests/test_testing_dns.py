@@ -144,7 +144,8 @@ async def test_aliases_are_followed_and_loops_end(dns: DnsServer) -> None:
     assert await ask(dns, "one.example") == (0, ["two.example", "one.example"])
     for n in range(40):
         dns.add(f"{n}.example", DnsAnswer(cname=f"{n + 1}.example"))
-    assert len((await ask(dns, "0.example"))[1]) == 16
+    (chain,) = await over_tcp(dns, query("0.example"))
+    assert len(read_response(chain)[3]) == 16
     dns.add("dead.example", DnsAnswer(cname="nowhere.example"))
     assert await ask(dns, "dead.example") == (3, ["nowhere.example"])
     assert dns.audit.count("c.example") == 0, "only what was asked for is in the audit"

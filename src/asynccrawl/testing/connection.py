@@ -68,8 +68,11 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave the audit, and give up what is unanswered. Called by the event loop."""
         self._audit.connections_open -= 1
-        self._peers.discard(self)
-        if self._playing is not None:
+        if self._playing is None:
+            self._peers.discard(self)
+        else:
+            # It stays among the peers until its task has ended, so that the server waits for that.
+            self._playing.add_done_callback(lambda _: self._peers.discard(self))
             self._playing.cancel()
         if self._entry is not None:
             self._audit.ended(self._entry)
