@@ -17,7 +17,8 @@ from pathlib import Path
 from PIL import Image
 
 from asynccrawl.testing import serve_in_process
-from asynccrawl.testing.photographs import MissingExtra, originals
+from asynccrawl.testing.extras import MissingExtra
+from asynccrawl.testing.photographs import originals
 from asynccrawl.testing.pictures import PictureSet
 
 SIZE = (500, 375)

@@ -59,6 +59,7 @@ ONLY_IN = {
     "rich": {"cli"},
     "uvloop": {"cli", "testing"},
     "pyarrow": {"sources"},
+    "cryptography": {"testing"},
     "backports": {"sources"},
 }
 

@@ -19,11 +19,11 @@ from asynccrawl.testing import (
     PictureSet,
     chunked,
     dripping,
+    listening,
     serve_in_process,
     silent,
     status,
 )
-from asynccrawl.testing import server as server_module
 
 from .raw_client import STEP, connected, exchange, get, soon
 
@@ -113,7 +113,7 @@ async def test_a_thousand_hosts_listen_on_one_port() -> None:
 
 
 async def test_another_port_is_tried_when_one_address_has_it_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    listener = server_module._listener
+    listener = listening.listener
     tried = []
 
     def unlucky(address: str, port: int) -> Any:
@@ -123,7 +123,7 @@ async def test_another_port_is_tried_when_one_address_has_it_taken(monkeypatch: 
             tried.append(listener("127.0.0.3", made.getsockname()[1]))
         return made
 
-    monkeypatch.setattr(server_module, "_listener", unlucky)
+    monkeypatch.setattr(listening, "listener", unlucky)
     async with ImageServer(hosts=3) as server:
         assert tried[0].fileno() == tried[1].fileno() == -1
         tried[2].close()

@@ -38,7 +38,7 @@ def _clear(directory: Path) -> None:
 
 async def _demo(directory: Path, records: int) -> int:
     try:
-        from ..testing.photographs import MissingExtra
+        from ..testing.extras import MissingExtra
         from ..testing.site import DemoSite
 
         site = DemoSite(records)

@@ -59,14 +59,15 @@ class Summary:
 class Audit:
     """The requests and connections of one server. Hosts are named as in `Entry.host`; None stands for all hosts.
 
-    `connections` counts those accepted, `connections_open` those that are open now, `bad_requests` what arrived and
-    was no HTTP request.
+    `connections` counts those accepted, under TLS once the handshake is done, `connections_open` those that are open
+    now, `failed_handshakes` those that ended before, `bad_requests` what arrived and was no HTTP request.
     """
 
     def __init__(self) -> None:
         self.connections = 0
         self.connections_open = 0
         self.bad_requests = 0
+        self.failed_handshakes = 0
         self._all: list[Entry] = []
         self._by_host: dict[str, list[Entry]] = {}
         self._flights: dict[str | None, _Flight] = {None: _Flight()}

@@ -33,7 +33,8 @@ class Answer:
     declared_length: a Content-Length that is sent whatever the framing. cut_after: how many bytes of the body are
     sent before the connection ends unannounced, in the manner of `cut`. instead: what happens in place of any
     answer. raw: sent verbatim in place of status line, headers and body; the fields about the body's time and cut
-    apply to it.
+    apply to it. endless: sent verbatim after the body or raw, again and again with `body_drip` between, as fast as
+    the client reads and until it hangs up.
 
     Raises ValueError for a value out of range.
     """
@@ -55,6 +56,7 @@ class Answer:
     cut: Cut = "fin"
     instead: Refusal | None = None
     raw: bytes | None = None
+    endless: bytes | None = None
     keep_alive: bool = True
 
     def __post_init__(self) -> None:
@@ -68,6 +70,8 @@ class Answer:
         for count in (self.declared_length, self.cut_after):
             if count is not None and count < 0:
                 raise ValueError(f"{count} is no number of bytes")
+        if self.endless is not None and (not self.endless or self.cut_after is not None):
+            raise ValueError("endless needs bytes to repeat, and no cut_after")
         self._check_choices()
 
     def _check_choices(self) -> None:

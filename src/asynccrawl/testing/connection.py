@@ -10,31 +10,47 @@ import sys
 import termios
 from collections import deque
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
 from .audit import Audit, Entry
 from .behaviour import Answer
 from .behaviour import status as answer_of_status
 from .http_request import BadRequest, HttpRequest, take
+from .link import Line, Meter
 from .script import Ending, ending, pieces, whole
 
 _LINGER_NOT = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: closing resets
 _POLL_SECONDS = 0.001
 
 
+Choose = Callable[[HttpRequest], tuple[Answer, Line]]
+"""Gives the answer to a request, and the line it is sent on."""
+
+
+class Peer(Protocol):
+    """Whatever holds an open connection."""
+
+    async def aclose(self) -> None:
+        """End the connection at once."""
+
+
 class Connection(asyncio.Protocol):
     """Takes requests as they come, pipelined or not, and plays the answers that `choose` gives, one after another.
 
-    `peers` is the set of open connections, which it enters and leaves. An answer that takes time is played by a task,
-    any other one at once.
+    `peers` is the set of open connections, which it enters and leaves. `carrier` is the transport that TLS runs over.
+    An answer that takes time is played by a task, any other one at once.
     """
 
-    def __init__(self, audit: Audit, choose: Callable[[HttpRequest], Answer], peers: set[Connection]) -> None:
+    def __init__(
+        self, audit: Audit, choose: Choose, peers: set[Peer], carrier: asyncio.Transport | None = None
+    ) -> None:
         self._audit = audit
         self._choose = choose
         self._peers = peers
+        self._carrier = carrier
         self._buffer = bytearray()
-        self._waiting: deque[tuple[Entry, Answer]] = deque()
+        self._waiting: deque[tuple[Entry, Answer, Line]] = deque()
+        self._meter = Meter()
         self._playing: asyncio.Task[None] | None = None
         self._entry: Entry | None = None
         self._writable = asyncio.Event()
@@ -52,12 +68,15 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave the audit, and give up what is unanswered. Called by the event loop."""
         self._audit.connections_open -= 1
-        self._peers.discard(self)
-        if self._playing is not None:
+        if self._playing is None:
+            self._peers.discard(self)
+        else:
+            # It stays among the peers until its task has ended, so that the server waits for that.
+            self._playing.add_done_callback(lambda _: self._peers.discard(self))
             self._playing.cancel()
         if self._entry is not None:
             self._audit.ended(self._entry)
-        for entry, _ in self._waiting:
+        for entry, *_ in self._waiting:
             self._audit.ended(entry)
         self._waiting.clear()
         self._lost.set()
@@ -75,7 +94,7 @@ class Connection(asyncio.Protocol):
         self._buffer += data
         try:
             while (request := take(self._buffer, self._address)) is not None:
-                self._waiting.append((self._audit.arrived(request, self._number), self._choose(request)))
+                self._waiting.append((self._audit.arrived(request, self._number), *self._choose(request)))
         except BadRequest:
             self._refuse()
         self._answer()
@@ -95,24 +114,29 @@ class Connection(asyncio.Protocol):
 
     def _answer(self) -> None:
         while self._waiting and self._playing is None and not self._transport.is_closing():
-            self._entry, answer = self._waiting.popleft()
+            self._entry, answer, line = self._waiting.popleft()
             request = self._entry.request
-            data = whole(answer, request.keep_alive, request.method == "HEAD") if self._writable.is_set() else None
+            at_once = line.fast and self._writable.is_set()
+            data = whole(answer, request.keep_alive, request.method == "HEAD") if at_once else None
             if data is None:
-                self._playing = asyncio.create_task(self._play(self._entry, answer), name="asynccrawl-testing-answer")
+                playing = self._play(self._entry, answer, line)
+                self._playing = asyncio.create_task(playing, name="asynccrawl-testing-answer")
             else:
                 self._transport.write(data)
                 self._finish(self._entry, answer)
                 self._end(ending(answer, request.keep_alive))
 
-    async def _play(self, entry: Entry, answer: Answer) -> None:
+    async def _play(self, entry: Entry, answer: Answer, line: Line) -> None:
         request = entry.request
-        await asyncio.sleep(answer.delay)
+        await asyncio.sleep(answer.delay + line.link.latency)
         for seconds, data in pieces(answer, keep_alive=request.keep_alive, bodiless=request.method == "HEAD"):
             if seconds:
                 await asyncio.sleep(seconds)
-            await self._writable.wait()
-            self._transport.write(data)
+            for part in line.slices(data):
+                # Also where nothing is paced it lets others run, since an answer may be endless and its reader fast.
+                await asyncio.sleep(line.wait(len(part), self._meter))
+                await self._writable.wait()
+                self._transport.write(part)
         how = ending(answer, request.keep_alive)
         if how == "silence":
             await self._lost.wait()
@@ -140,9 +164,8 @@ class Connection(asyncio.Protocol):
         """Wait until the client's side has all that was written, since a reset drops what is on its way."""
         # One turn of the loop first: uvloop collects small writes and counts them only when it sends them.
         await asyncio.sleep(0)
-        self._transport.set_write_buffer_limits(0)
-        await self._writable.wait()
-        while _unacknowledged(self._socket()):  # noqa: ASYNC110  # the kernel reports no event for it
+        transports = (self._transport, self._carrier or self._transport)
+        while any(t.get_write_buffer_size() for t in transports) or _unacknowledged(self._socket()):  # noqa: ASYNC110  # the kernel reports no event for it
             await asyncio.sleep(_POLL_SECONDS)
 
     def _socket(self) -> socket.socket:

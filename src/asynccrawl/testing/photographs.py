@@ -9,6 +9,8 @@ from importlib import resources
 
 from PIL import Image
 
+from .extras import MissingExtra
+
 _SHIPPED = {
     "skimage.data": ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "motorcycle_left.png",
                      "rocket.jpg", "retina.jpg", "ihc.png", "grass.png", "gravel.png", "brick.png", "camera.png",
@@ -17,10 +19,6 @@ _SHIPPED = {
 }  # fmt: skip
 FORMATS = ("jpeg", "jpeg", "jpeg", "png", "webp", "gif")
 """The formats of successive photographs: half of them JPEG."""
-
-
-class MissingExtra(ImportError):
-    """A package of an extra is not installed; the message names the extra."""
 
 
 def originals() -> list[Image.Image]:

@@ -52,6 +52,7 @@ def whole(answer: Answer, keep_alive: bool, bodiless: bool) -> bytes | None:
         or answer.delay
         or answer.header_drip
         or answer.body_drip
+        or answer.endless is not None
         or (answer.cut_after is not None and answer.cut == "rst")
         or len(answer.body) > BLOCK_BYTES
         or (answer.raw is not None and len(answer.raw) > BLOCK_BYTES)
@@ -90,11 +91,19 @@ def _body(answer: Answer) -> Iterator[tuple[float, bytes]]:
         data = data[: answer.cut_after]
     if answer.raw is not None or answer.framing != "chunked":
         yield from _paced(data, answer.chunk_bytes, answer.body_drip)
-        return
+    else:
+        yield from _chunks(data, answer)
+    if answer.endless is not None:
+        again = answer.endless if answer.body_drip else answer.endless * (1 + BLOCK_BYTES // len(answer.endless))
+        while True:
+            yield answer.body_drip, again
+
+
+def _chunks(data: bytes, answer: Answer) -> Iterator[tuple[float, bytes]]:
     for start in range(0, len(data), answer.chunk_bytes):
         chunk = data[start : start + answer.chunk_bytes]
         yield answer.body_drip if start else 0.0, b"%x\r\n%b\r\n" % (len(chunk), chunk)
-    if answer.cut_after is None:
+    if answer.cut_after is None and answer.endless is None:
         yield 0.0, b"0\r\n\r\n"
 
 
