@@ -54,6 +54,7 @@ ONLY_IN = {
     "click": {"cli"},
     "rich": {"cli"},
     "uvloop": {"cli", "testing"},
+    "cryptography": {"testing"},
 }
 
 
@@ -124,6 +125,6 @@ def test_importing_loads_no_extra_and_nothing_of_the_command():
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
-    extras = {"skimage", "sklearn", "numpy"}
+    extras = {"skimage", "sklearn", "numpy", "cryptography"}
     assert not loaded & extras
     assert not loaded & {"rich", "click", "uvloop", "asynccrawl.testing", "asynccrawl.cli"}
