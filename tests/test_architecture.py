@@ -131,6 +131,6 @@ def test_importing_loads_no_extra_and_nothing_of_the_command():
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
-    extras = {"skimage", "sklearn", "numpy", "pyarrow", "datasets"}
+    extras = {"skimage", "sklearn", "numpy", "pyarrow", "datasets", "cryptography"}
     assert not loaded & extras
     assert not loaded & {"rich", "click", "uvloop", "asynccrawl.testing", "asynccrawl.cli"}
