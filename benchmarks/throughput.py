@@ -83,8 +83,14 @@ def main() -> None:
     parser.add_argument("--dest", type=Path, default=Path(tempfile.gettempdir()), help="where to write")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "asynccrawl-benchmark")
     options = parser.parse_args()
+    if options.records < 1 or options.rounds < 1:
+        parser.error("--records and --rounds must be 1 or more")
     wanted = [name for name in options.only.split(",") if name]
-    rows = [Row(peer) for peer in peers() if not wanted or any(peer.name.startswith(name) for name in wanted)]
+    known = peers()
+    for name in wanted:
+        if not any(peer.name.startswith(name) for peer in known):
+            parser.error(f"--only: no row begins with {name!r}; there are: {', '.join(peer.name for peer in known)}")
+    rows = [Row(peer) for peer in known if not wanted or any(peer.name.startswith(name) for name in wanted)]
     pictures = photographs(options.records, options.cache)
     options.dest.mkdir(parents=True, exist_ok=True)
     root = Path(tempfile.mkdtemp(dir=options.dest))

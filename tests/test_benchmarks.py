@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -33,6 +34,25 @@ def test_a_missing_peer_says_how_to_install_it(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PATH", str(tmp_path))
     out = ran("throughput.py", "--records", 3, "--rounds", 1, "--only", "aria2c,asynccrawl --", "--cache", tmp_path)
     assert "not installed: apt install aria2" in out
+
+
+def refused(*words: object) -> str:
+    command = [sys.executable, str(ROOT / "throughput.py"), *map(str, words)]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert shown.returncode != 0
+    assert "Traceback" not in shown.stderr
+    return shown.stderr
+
+
+def test_without_photographs_it_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "skimage.py").write_text("raise ModuleNotFoundError('No module named skimage', name='skimage')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    assert "asynccrawl[demo]" in refused("--records", 5, "--rounds", 1, "--cache", tmp_path / "cache")
+
+
+@pytest.mark.parametrize("words", [("--records", 0), ("--rounds", 0), ("--only", "nosuch")])
+def test_what_cannot_be_measured_is_refused(words: tuple[object, ...], tmp_path: Path):
+    assert str(words[0]) in refused("--cache", tmp_path, *words)
 
 
 def test_overhead_measures_every_part():
