@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .adoption import adopt
 from .decoder import ThreadDecoder
 from .engine import Engine
 from .errors import StorageError
@@ -42,14 +43,19 @@ async def open_crawl(
         lock = await asyncio.to_thread(Lock, root)
         stack.callback(lock.release)
         temporary = root / TEMPORARY
+        killed = await asyncio.to_thread(temporary.is_dir)
         stack.push_async_callback(_remove, temporary)
-        await _remove(temporary)
         ledger = await Ledger.open(root / FILE_NAME, settings.deciding())
         stack.push_async_callback(ledger.aclose)
         store = sink if sink is not None else await asyncio.to_thread(DirectorySink, root)
         stack.push_async_callback(close_sink, store)
+        screening = await asyncio.to_thread(Screening, settings.image)
+        if killed and sink is None:
+            await _adopt(root, ledger, settings, screening)
+        # Only now, so that a run that is killed while it adopts leaves its mark too.
+        await _remove(temporary)
         quota = await _quota(settings, ledger)
-        recorder = Recorder(await asyncio.to_thread(Screening, settings.image), store, ledger, on_outcome, quota)
+        recorder = Recorder(screening, store, ledger, on_outcome, quota)
         yield await _job(stack, urls, settings, _Parts(ledger, recorder, quota), temporary)
 
 
@@ -65,6 +71,14 @@ async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
         quota = await _quota(settings, ledger)
         recorder = Recorder(await asyncio.to_thread(Screening, settings.image), None, ledger, quota=quota)
         yield await _job(stack, urls, settings, _Parts(ledger, recorder, quota), room / "spool")
+
+
+async def _adopt(root: Path, ledger: Ledger, settings: Settings, screening: Screening) -> None:
+    decoder = ThreadDecoder(replace(settings.image, decode="full"))
+    try:
+        await adopt(root, ledger, decoder, screening)
+    finally:
+        await decoder.aclose()
 
 
 class _Parts(NamedTuple):

@@ -72,6 +72,12 @@ class Ledger:
             self._records, "status='pending' AND host=? AND ordinal>? ORDER BY ordinal LIMIT ?", host, after, n
         )
 
+    async def waiting(self, names: Sequence[str]) -> list[Record]:
+        """The pending records of the list that own one of `names`, which are compared without regard to case."""
+        marks = ",".join("?" * len(names))
+        where = f"status='pending' AND ordinal IS NOT NULL AND folded IN ({marks})"
+        return await self._do(self._records, where, *(name.lower() for name in names))
+
     async def pending(self, after: int, n: int) -> list[Record]:
         """The next `n` records that wait, over all hosts, with an ordinal above `after`, in list order."""
         where = "status='pending' AND host<>'' AND ordinal>? ORDER BY ordinal LIMIT ?"

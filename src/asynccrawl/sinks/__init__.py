@@ -3,7 +3,7 @@
 from .adapters import can_remove, close_sink, remove_from, suits_a_crawl, write_to
 from .directory import DirectorySink
 from .directory_reader import read_directory
-from .layout import TEMPORARY
+from .layout import TEMPORARY, path_of
 from .leftovers import count_pictures, count_tree, prune_links
 from .linking import Link, Linking
 from .memory import MemorySink, NullSink
@@ -30,6 +30,7 @@ __all__ = [
     "count_pictures",
     "count_tree",
     "link_directories",
+    "path_of",
     "prune_links",
     "read_directory",
     "remove_from",

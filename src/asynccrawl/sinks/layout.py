@@ -58,6 +58,14 @@ def place_of(sample: Sample) -> Place:
     return Place(directories, file)
 
 
+def path_of(sample: Sample) -> str | None:
+    """The path of `sample` relative to the destination; None when it can have none."""
+    try:
+        return place_of(sample).path
+    except Refused:
+        return None
+
+
 def format_of(file: str) -> tuple[str, str] | None:
     """The name and the format that a file's name tells, or None when it is no picture's."""
     name, dot, extension = file.rpartition(".")
