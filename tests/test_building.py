@@ -184,6 +184,14 @@ async def test_equal_names_of_two_labels_are_kept_apart(tmp_path: Path):
         again = await ac.build_subset(tmp_path / "data", {"ball": ["n1", "n2"]}, out, link=link)
         assert report.complete and again.complete and len(list((out / "ball").iterdir())) == 2
         assert {path.read_bytes() for path in (out / "ball").iterdir()} == {b"n1", b"n2"}
+        split = await ac.build_subset(tmp_path / "data", {"ball": ["n1", "n2"]}, out, link=link, val=99.9)
+        assert not split.leftovers and tree(out) == {"val/ball": 2}
+
+
+async def test_the_old_tree_in_the_same_place_is_told(dataset: Path, tmp_path: Path):
+    await ac.build_subset(dataset, GROUPS, tmp_path / "out", layout="nested")
+    report = await ac.build_subset(dataset, GROUPS, tmp_path / "out")
+    assert report.leftovers == {"ball": 2, "cat": 1} and report.images == 24
 
 
 def _link_class(dataset: Path, out: Path) -> None:

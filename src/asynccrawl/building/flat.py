@@ -32,8 +32,7 @@ async def build_flat(
     while batch := await asyncio.to_thread(_next, samples):
         mapped = [_mapped(sample, grouping, options) for sample in batch]
         await _store(sink, batch, mapped, counting)
-        moved = [replace(m, split=other) for m in mapped for other in earlier if other != m.split]
-        if moved:
+        if moved := _elsewhere(batch, mapped, earlier):
             await remove_from(sink, moved)
     if out:
         pruned, left = await asyncio.to_thread(_tidy, out, root)
@@ -46,13 +45,28 @@ async def _store(sink: Sink, batch: list[Sample], mapped: list[Sample], counting
     again: list[tuple[Sample, Sample]] = []
     for given, sample, entry in zip(batch, mapped, await write_to(sink, mapped), strict=True):
         if isinstance(entry, Failure) and entry.reason is Reason.NAME_CONFLICT:
-            again.append((given, replace(sample, name=suffixed(sample.name, f"{given.label}/{given.name}"))))
+            again.append((given, replace(sample, name=_other_name(given))))
         else:
             _count(given, sample, entry, counting)
     if again:
         entries = await write_to(sink, [sample for _, sample in again])
         for (given, sample), entry in zip(again, entries, strict=True):
             _count(given, sample, entry, counting)
+
+
+def _other_name(given: Sample) -> str:
+    return suffixed(given.name, f"{given.label}/{given.name}")
+
+
+def _elsewhere(batch: list[Sample], mapped: list[Sample], earlier: list[str | None]) -> list[Sample]:
+    """Where an earlier subset with other shares may have the pictures of a batch, under either of their names."""
+    return [
+        replace(sample, split=split, name=name)
+        for given, sample in zip(batch, mapped, strict=True)
+        for split in earlier
+        if split != sample.split
+        for name in (sample.name, _other_name(given))
+    ]
 
 
 def _count(given: Sample, sample: Sample, entry: str | Failure | None, counting: Counting) -> None:

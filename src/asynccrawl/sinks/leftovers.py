@@ -18,12 +18,15 @@ def count_pictures(directory: Path) -> int:
 
 
 def count_tree(root: Path) -> dict[tuple[str | None, str], int]:
-    """Pictures, links to nothing included, by (None, class) directory and by (split, class) directory; no zeros."""
+    """What readers take for pictures, by (None, class) directory and by (split, class) directory; no zeros.
+
+    Links to nothing count too, and so do links to directories, which many readers follow.
+    """
     counts: Counter[tuple[str | None, str]] = Counter()
     for top in _directories(root):
-        counts[None, top.name] = sum(1 for _ in _pictures(top))
+        counts[None, top.name] = sum(1 for _ in _pictures(top)) + _linked_directories(top)
         for below in _directories(top):
-            counts[top.name, below.name] = sum(1 for _ in _pictures(below))
+            counts[top.name, below.name] = sum(1 for _ in _pictures(below)) + _linked_directories(below)
     return {place: n for place, n in counts.items() if n}
 
 
@@ -43,6 +46,11 @@ def _directories(root: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
     with suppress(FileNotFoundError), os.scandir(root) as entries:
         return [e for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
     return []
+
+
+def _linked_directories(directory: str | os.PathLike[str]) -> int:
+    with os.scandir(directory) as entries:
+        return sum(1 for entry in entries if entry.is_symlink() and entry.is_dir())
 
 
 def _pictures(directory: str | os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
