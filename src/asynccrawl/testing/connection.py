@@ -105,6 +105,7 @@ class Connection(asyncio.Protocol):
         await self._lost.wait()
         if self._playing is not None:
             await asyncio.gather(self._playing, return_exceptions=True)
+        self._peers.discard(self)
 
     def _refuse(self) -> None:
         self._audit.bad_requests += 1
