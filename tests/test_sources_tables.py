@@ -66,6 +66,12 @@ def test_a_tsv_file_with_a_header(path: Path, format: str):
     assert read(path, text, format=format) == GOOD
 
 
+@pytest.mark.parametrize("format", ["auto", "csv"])
+def test_a_csv_file_with_semicolons(path: Path, format: str):
+    text = 'caption;url;n;key;label\none, two;http://h/1;1;a;cat\n"";"http://h/2,x";2;;\n'
+    assert read(path, text, format=format) == GOOD
+
+
 @pytest.mark.parametrize("format", ["auto", "jsonl"])
 def test_json_lines(path: Path, format: str):
     rows: list[Any] = [

@@ -40,7 +40,8 @@ class Parser:
     def _choose(self, text: str) -> LineParser:
         format = self._options.format
         if format in DELIMITERS:
-            return Rows(text, DELIMITERS[format], self._options)
+            semicolons = format == "csv" and ";" in text and "," not in text
+            return Rows(text, ";" if semicolons else DELIMITERS[format], self._options)
         return (header_of(text, self._options) if format == "auto" else None) or self._lines()
 
     def _lines(self) -> LineParser:

@@ -133,7 +133,7 @@ def header_of(text: str, options: ListOptions) -> Rows | None:
     """
     if "://" in text or not text.strip():
         return None
-    for delimiter in ("\t", ","):
+    for delimiter in ("\t", ",", ";"):  # semicolons are what spreadsheets write where the comma is for decimals
         names = [name.strip().strip('"').casefold() for name in text.split(delimiter)]
         if options.url_col.casefold() in names or (len(names) > 1 and any("url" in name for name in names)):
             return Rows(text, delimiter, options)
