@@ -99,8 +99,8 @@ def test_json_lines(path: Path, format: str):
         [
             "no column is called 'url'",
             "5 is no text",
-            "no text: True",
-            "no text",
+            "the column 'key' holds no text: True",
+            "the column 'label' holds no text: [1]",
             "a tab",
             "not JSON",
             "NaN",
@@ -148,6 +148,20 @@ def test_a_header_without_urls_is_an_error_that_says_what_to_do(path: Path, text
         read(path, text, **options)
 
 
+def test_a_bad_first_line_is_no_header(path: Path):
+    entries = read(path, "this line has no url, sorry\nhttp://h/1,a\n")
+    assert short(entries) == [(1, entries[0].error), (2, "http://h/1,a")] and entries[0].error
+    with pytest.raises(ListError, match=r"no column is called 'url', but 'link', 'caption'.*--url-col"):
+        read(path, "link,caption\nhttp://h/1,a\n")
+
+
+def test_a_date_that_python_has_not_is_told_with_its_rows(path: Path):
+    far = pyarrow.array([2**53], type=pyarrow.timestamp("s"))
+    parquet.write_table(pyarrow.table({"url": ["http://h/1"], "when": far}), path)
+    with pytest.raises(ListError, match="a value in rows 1 to 1 is none that Python has"):
+        list(open_list(path, ListOptions()))
+
+
 def test_bad_rows_cost_themselves_only(path: Path):
     rows = [
         b"url,caption",
@@ -163,7 +177,7 @@ def test_bad_rows_cost_themselves_only(path: Path):
         b'http://h/11,"x"y',
         b"http://h/12,\xff",
         b'http://h/13,"a ""quote"""',
-        b"http://h/\x00,nul",
+        b"http://h/14,\x00nul",
         b"http://h/15," + b"x" * 70_000,
         b'http://h/16,"open at the end',
         b"http://h/17,fine",

@@ -52,8 +52,9 @@ class Columns:
             return bad(line, what, "" if url is None else f"{url!r:.200}", key or None)
         url = url.strip()
         error = flaw_in(url, key)
-        if key == "" or label == "":  # what is there and no text
-            error = error or f"the key or label is no text: {row.get(self.key or '')!r:.80}"
+        for column, text in ((self.key, key), (self.label, label)):
+            if text == "":  # what is there and no text
+                error = error or f"the column {column!r} holds no text: {row.get(column or '')!r:.80}"
         if error is not None:
             return bad(line, error, url, key)
         extra = {name: row[name] for name in row if name not in (self.url, self.key, self.label)}

@@ -38,9 +38,18 @@ def parquet_entries(path: Path, options: ListOptions) -> Iterator[Entry]:
         columns = Columns.of(names, options)
         row = 0
         for batch in file.iter_batches(batch_size=_ROWS, columns=names):
-            for values in batch.to_pylist():
+            for values in _values(batch, row):
                 row += 1
                 yield columns.entry(row, {name: _plain(values[name]) for name in names})
+
+
+def _values(batch: Any, before: int) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except (ValueError, OverflowError) as error:
+        where = f"rows {before + 1} to {before + batch.num_rows}"
+        raise ListError(f"a value in {where} is none that Python has ({error}); mend it, or drop its column") from error
+    return rows
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import deque
 from typing import Any
 
@@ -17,6 +18,10 @@ from .columns import Columns
 from .entry import MAX_LINE_BYTES, Entry, bad
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+_MEANS_URLS = re.compile(r"[\w-]*(?:url|uri|link|href|src)[\w-]*\Z")
+"""What people call a column of URLs, by which a header is told from a bad line."""
 
 
 class Unfinished(Exception):
@@ -47,6 +52,8 @@ class Rows:
 
     def split(self, text: str) -> list[str]:
         """A record's fields. Raises Unfinished, and ValueError when they are not as many as the header's."""
+        if "\0" in text:
+            raise ValueError("a NUL in the row; is this file a list?")
         try:
             fields = self._split(text)
         except csv.Error as error:
@@ -135,7 +142,7 @@ def header_of(text: str, options: ListOptions) -> Rows | None:
         return None
     for delimiter in ("\t", ",", ";"):  # semicolons are what spreadsheets write where the comma is for decimals
         names = [name.strip().strip('"').casefold() for name in text.split(delimiter)]
-        if options.url_col.casefold() in names or (len(names) > 1 and any("url" in name for name in names)):
+        if options.url_col.casefold() in names or (len(names) > 1 and any(map(_MEANS_URLS.match, names))):
             return Rows(text, delimiter, options)
     return None
 
