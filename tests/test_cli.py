@@ -147,13 +147,14 @@ async def test_interrupted_and_resumed_nothing_is_lost_or_fetched_twice(
     _, err = await crawl.communicate()
     assert crawl.returncode == (-9 if number == signal.SIGKILL else 128 + number), err.decode()
     asked, recorded = server.audit.count(), len(await manifest_of(dest))
-    assert 0 < recorded < records
+    stored = sum(1 for _ in dest.glob("*/*.jpg"))  # after a kill a batch may be stored and not yet recorded
+    assert 0 < recorded <= stored < records
     if number != signal.SIGKILL:
         assert recorded == asked, "what was in flight was finished and recorded"
         assert b"The same command goes on" in err
     code, out, _ = await command("crawl", listed, dest, *OPEN)
     assert code == 0 and f"{records:,} of {records:,} records saved" in out
-    assert server.audit.count() - asked == records - recorded, "nothing that was recorded is fetched again"
+    assert server.audit.count() - asked == records - stored, "nothing that was stored is fetched again"
     table = await manifest_of(dest)
     assert [row["ordinal"] for row in table] == list(range(records))
     files = {str(path.relative_to(dest)) for path in dest.rglob("*.jpg")}
