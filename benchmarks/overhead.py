@@ -62,7 +62,7 @@ def sample(n: int, data: bytes) -> Sample:
 class NullFetcher:
     """Answers at once, with the same body."""
 
-    async def fetch(self, hop: Hop) -> Response:
+    async def fetch(self, hop: Hop, heard: Callable[[], None] = lambda: None) -> Response:
         return Response(hop.url, 200, data=b"x", size=1, content_type="image/jpeg")
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import asynccrawl
@@ -29,11 +30,11 @@ from asynccrawl.testing.fakes import FakeDecoder, FakeFetcher
 
 
 class SlowHost(FakeFetcher):
-    async def fetch(self, hop: Hop) -> Response:
+    async def fetch(self, hop: Hop, heard: Callable[[], None] = lambda: None) -> Response:
         if hop.host == "slow.example":
             await asyncio.sleep(0.05)
         self.started.clear()  # the fake remembers every hop; what is measured here is what the crawl remembers
-        return await super().fetch(hop)
+        return await super().fetch(hop, heard)
 
 
 async def crawl(room: Path, records: int) -> dict[str, float]:

@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "urls": set(),
     "models": set(),
     "errors": {"models"},
-    "settings": {"models"},
+    "settings": {"models", "errors"},
     "subset": {"models", "errors"},
     **dict.fromkeys(LEAVES, BASE),
     "sinks": BASE | {"subset"},

@@ -204,10 +204,10 @@ async def test_a_sorted_list_starves_nobody_and_keeps_little_in_memory():
     gate = asyncio.Event()
 
     class Slow(FakeFetcher):
-        async def fetch(self, hop: Hop) -> Response:
+        async def fetch(self, hop: Hop, heard: Callable[[], None] = lambda: None) -> Response:
             if hop.host == "slow":
                 await gate.wait()
-            return await super().fetch(hop)
+            return await super().fetch(hop, heard)
 
     urls = [f"http://slow/{i}" for i in range(2000)] + [f"http://h{i % 20}/{i}" for i in range(500)]
     fetcher = Slow(lambda hop: b"x")

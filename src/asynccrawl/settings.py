@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from .errors import SettingsError
 from .models import Reason
 
 FORMATS = ("jpeg", "png", "gif", "webp", "bmp", "tiff", "avif")
@@ -51,21 +52,28 @@ def _digest(labels: Iterable[str] | None) -> str | None:
 class HostLimits:
     """How one host is treated. `overrides` gives named hosts limits of their own.
 
-    per_host: requests in flight at once. rate: requests a second, or None for no limit. gap: least seconds between
-    the starts of two requests. max_hold: longest Retry-After (seconds) that is waited for; beyond it the host gets
-    no more requests in this run. window: how many of a host's records are kept in memory; the rest wait in the
-    ledger.
+    per_host: requests in flight at once. adaptive: stay below `per_host` while a host shows that it is too much.
+    rate: requests a second, or None for no limit. gap: least seconds between the starts of two requests. max_hold:
+    longest Retry-After (seconds) that is waited for; beyond it the host gets no more requests in this run. breaker:
+    attempts in a row that end without any answer, after which the host rests; probes: further attempts, one at a time
+    and ever later, before it counts as down. window: how many of a host's records are kept in memory; the rest wait
+    in the ledger. host_key: from a host name (lower case, without port) to the name under which all these limits are
+    kept; None takes the host name itself.
     """
 
     per_host: int = 8
+    adaptive: bool = True
     rate: float | None = None
     gap: float = 0.0
     max_hold: float = 300.0
+    breaker: int = 8
+    probes: int = 3
     window: int = 64
+    host_key: Callable[[str], str] | None = None
     overrides: Mapping[str, HostLimits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "per_host", "window")
+        _at_least(self, 1, "per_host", "window", "breaker", "probes")
         _at_least(self, 0, "gap", "max_hold")
         if self.rate is not None and not _SLOWEST <= self.rate < _ENDLESS:
             raise ValueError(
@@ -73,8 +81,20 @@ class HostLimits:
             )
 
     def of(self, host: str) -> HostLimits:
-        """The limits that hold for `host`."""
+        """The limits that hold for `host`, which is a host key."""
         return self.overrides.get(host, self)
+
+    def key_of(self, host: str) -> str:
+        """The host key of a host name. Raises SettingsError when `host_key` fails or gives no text."""
+        if self.host_key is None:
+            return host
+        try:
+            key = self.host_key(host)
+        except Exception as error:
+            raise SettingsError(f"host_key raised {error!r} for the host {host!r}") from error
+        if not isinstance(key, str) or not key:
+            raise SettingsError(f"host_key gave {key!r} for the host {host!r}; it must give a text that is not empty")
+        return key
 
     @property
     def spacing(self) -> float:
@@ -87,27 +107,37 @@ class RetryPolicy:
     """How often and how late a failed attempt is repeated.
 
     retries: further attempts after the first. base, cap: seconds of the exponential back-off, of which full jitter
-    takes a random part.
+    takes a random part. budget: retries that a host may cost for each record of it, in the long run; beyond it a
+    failed record waits for its second chance. second_chance: whether records that failed for a cause that passes are
+    tried once more, as often, when everything else is done (only if `retries` is not 0).
     """
 
     retries: int = 3
     base: float = 1.0
     cap: float = 60.0
+    budget: float = 1.0
+    second_chance: bool = True
 
     def __post_init__(self) -> None:
-        _at_least(self, 0, "retries", "base", "cap")
+        _at_least(self, 0, "retries", "base", "cap", "budget")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds of one fetch, and of what is held in memory.
 
-    timeout: seconds an attempt may spend fetching, redirects included. max_bytes: largest body. spool_above: bodies
-    larger than this (bytes) go to a temporary file. buffer_bytes: fetched bytes that may wait for decoder and sink
-    before fetching pauses. sleep: seconds a slot rests after each image.
+    timeout: seconds an attempt may spend fetching, redirects included. connect_timeout: seconds for look-up, connection
+    and TLS handshake together. min_rate: least bytes a second of a body, on average after its first `grace` seconds;
+    0 for no such bound. limit_rate: most bytes a second that the whole crawl receives, or None for no limit.
+    max_bytes: largest body. spool_above: bodies larger than this (bytes) go to a temporary file. buffer_bytes: fetched
+    bytes that may wait for decoder and sink before fetching pauses. sleep: seconds a slot rests after each image.
     """
 
     timeout: float = 60.0
+    connect_timeout: float = 10.0
+    min_rate: int = 1000
+    grace: float = 10.0
+    limit_rate: int | None = None
     max_bytes: int = 64 * 2**20
     spool_above: int = 2**20
     buffer_bytes: int = 64 * 2**20
@@ -115,24 +145,38 @@ class Limits:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "max_bytes", "spool_above", "buffer_bytes")
-        _at_least(self, 0, "sleep")
-        if not 0 < self.timeout < _ENDLESS:
-            raise ValueError(f"timeout is {self.timeout}; it must be above 0 seconds, and finite")
+        _at_least(self, 0, "sleep", "min_rate", "grace")
+        if self.limit_rate is not None:
+            _at_least(self, 1, "limit_rate")
+        for name in ("timeout", "connect_timeout"):
+            if not 0 < getattr(self, name) < _ENDLESS:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0 seconds, and finite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """Who we are and where we may connect.
 
-    allow_net: networks (CIDR) opened although they are not public. user_agent: the header sent. max_redirects: hops
-    followed in one attempt. ca_file: certificates to trust instead of the system's. insecure: accept any certificate.
+    allow_net: networks (CIDR) opened although they are not public. nameserver: name servers (`IP:PORT`, `[IPv6]:PORT`,
+    or an address alone for port 53) asked instead of the system's. user_agent: the header sent. headers: further
+    headers of every request. max_redirects: hops followed in one attempt. proxy: URL of an HTTP proxy; it resolves the
+    names, so only addresses written in URLs can be guarded then. user_info: send user name and password that a URL
+    holds (else they are left out). ca_file: certificates to trust instead of the system's. insecure: accept any
+    certificate. robots: ask each site's robots.txt first, and obey. ignore_opt_out: keep pictures although their
+    server says that they are not meant for datasets (X-Robots-Tag).
     """
 
     allow_net: tuple[str, ...] = ()
+    nameserver: tuple[str, ...] = ()
     user_agent: str = "asynccrawl/0.1 (image dataset crawler)"
+    headers: Mapping[str, str] = field(default_factory=dict)
     max_redirects: int = 5
+    proxy: str | None = None
+    user_info: bool = False
     ca_file: str | None = None
     insecure: bool = False
+    robots: bool = False
+    ignore_opt_out: bool = False
 
     def __post_init__(self) -> None:
         _at_least(self, 0, "max_redirects")
@@ -228,4 +272,6 @@ class Settings:
             Reason.TLS: [self.network.insecure, self.network.ca_file],
             Reason.LABEL_NOT_WANTED: _digest(self.list.only_labels),
             Reason.LABEL_FULL: self.list.per_label,
+            Reason.ROBOTS: self.network.robots,
+            Reason.OPT_OUT: self.network.ignore_opt_out,
         }

@@ -78,6 +78,8 @@ _OPTIONS: list[Callable[[Any], Any]] = [
                  help="Leading records of the list to pass over."),
     click.option("--per-host", default=8, show_default=True, metavar="N", type=int, help="Fetches in flight per host."),
     click.option("--rate", default=None, metavar="R", type=float, help="Requests a second per host."),
+    click.option("--limit-rate", default=None, metavar="BYTES/s", type=Amount(binary=True),
+                 help="Bytes a second that the whole crawl receives."),
     click.option("--format", "list_format", default="auto", show_default=True,
                  type=click.Choice(LIST_FORMATS), help="What the list is."),
     click.option("--url-col", default="url", show_default=True, metavar="C", help="A table's column of URLs."),
@@ -95,10 +97,13 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--placeholders", default="known", show_default=True, type=click.Choice(["known", "off"]),
                  help="Refuse known 'no longer available' pictures, or keep them."),
     click.option("--allow-net", multiple=True, metavar="CIDR", help="Open a private or loopback network (repeatable)."),
+    click.option("--nameserver", multiple=True, metavar="IP:PORT", help="A name server to ask (repeatable)."),
     click.option("--ca-file", default=None, metavar="FILE", type=click.Path(), help="Certificates to trust instead."),
     click.option("--insecure", is_flag=True, help="Accept any certificate."),
     click.option("--user-agent", default=Network().user_agent, show_default=True, metavar="UA",
                  help="How we introduce ourselves."),
+    click.option("--robots", is_flag=True, help="Ask each site's robots.txt first, and obey."),
+    click.option("--ignore-opt-out", is_flag=True, help="Keep pictures marked noai or noindex by their server."),
 ]  # fmt: skip
 
 
@@ -116,9 +121,15 @@ def settings_of(o: dict[str, Any]) -> Settings:
             concurrency=o["concurrency"],
             hosts=HostLimits(per_host=o["per_host"], rate=o["rate"]),
             retry=RetryPolicy(retries=o["retries"]),
-            limits=Limits(timeout=o["timeout"], sleep=o["sleep"], max_bytes=o["max_bytes"]),
+            limits=Limits(timeout=o["timeout"], sleep=o["sleep"], max_bytes=o["max_bytes"], limit_rate=o["limit_rate"]),
             network=Network(
-                allow_net=o["allow_net"], user_agent=o["user_agent"], ca_file=o["ca_file"], insecure=o["insecure"]
+                allow_net=o["allow_net"],
+                nameserver=o["nameserver"],
+                user_agent=o["user_agent"],
+                ca_file=o["ca_file"],
+                insecure=o["insecure"],
+                robots=o["robots"],
+                ignore_opt_out=o["ignore_opt_out"],
             ),
             image=ImagePolicy(
                 decode=o["decode"],

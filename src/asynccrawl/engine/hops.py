@@ -86,7 +86,7 @@ class Hops:
     async def _fetch(self, hop: Hop) -> Response | FetchError:
         answer: Response | FetchError | None = None
         try:
-            answer = await self._state.fetcher.fetch(hop)
+            answer = await self._state.fetcher.fetch(hop, _ignored)
         except FetchError as error:
             answer = error
         except CrawlError:
@@ -192,3 +192,7 @@ class Hops:
         else:
             self._ends(hop)
             self._outbox.put(refusal_of(hop, response, error, hop.elapsed), size)
+
+
+def _ignored() -> None:
+    """Nobody asks yet whether a host is silent."""

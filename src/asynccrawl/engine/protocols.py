@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,8 +14,11 @@ from ..models import Failure, Hop, Record, Response
 class Fetcher(Protocol):
     """Makes one hop."""
 
-    async def fetch(self, hop: Hop) -> Response:
-        """The answer to `hop`. Raises FetchError for everything that is the hop's own fate, within its deadline."""
+    async def fetch(self, hop: Hop, heard: Callable[[], None]) -> Response:
+        """The answer to `hop`. Raises FetchError for everything that is the hop's own fate, within its deadline.
+
+        Calls `heard` once, as soon as the head of an answer has come: from then on the hop's host is not silent.
+        """
 
 
 class Decoder(Protocol):

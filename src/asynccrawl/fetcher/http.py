@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,11 +62,14 @@ class HttpFetcher:
         session._retry_connection = False
         return cls(session, settings, spool)
 
-    async def fetch(self, hop: Hop) -> Response:
-        """Make one hop within its deadline. Raises FetchError, and StorageError when a large body cannot be kept."""
+    async def fetch(self, hop: Hop, heard: Callable[[], None] = lambda: None) -> Response:
+        """Make one hop within its deadline. Raises FetchError, and StorageError when a large body cannot be kept.
+
+        `heard` is called as soon as the head of an answer has come.
+        """
         try:
             async with asyncio.timeout(hop.seconds_left):
-                return await self._exchange(hop)
+                return await self._exchange(hop, heard)
         except (FetchError, CrawlError):
             raise
         except TimeoutError:
@@ -81,12 +85,13 @@ class HttpFetcher:
         if isinstance(connector, aiohttp.TCPConnector):
             await connector._resolver.close()  # a resolver that was passed in is not closed by its connector
 
-    async def _exchange(self, hop: Hop) -> Response:
+    async def _exchange(self, hop: Hop, heard: Callable[[], None]) -> Response:
         try:
             url = urls.parse(hop.url).wire
         except urls.BadURL as error:
             raise FetchError(Reason.BLOCKED_SCHEME if error.scheme else Reason.BAD_URL, False, str(error)) from error
         async with self._session.get(URL(url, encoded=True), allow_redirects=False) as answer:
+            heard()
             if answer.status in _REDIRECTS:
                 return _redirect(url, answer)
             if answer.status != 200:

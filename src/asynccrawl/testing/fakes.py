@@ -37,13 +37,14 @@ class FakeFetcher:
         self.started: list[Hop] = []
         self.most: Counter[str] = Counter()
 
-    async def fetch(self, hop: Hop) -> Response:
+    async def fetch(self, hop: Hop, heard: Callable[[], None] = lambda: None) -> Response:
         """The scripted answer to `hop`, or its FetchError; like the real one it ends within the hop's deadline."""
         self.started.append(hop)
         self._enter(hop.host, 1)
         try:
             async with asyncio.timeout(hop.seconds_left):
                 await (self._gate.wait() if self._gate else asyncio.sleep(0))
+            heard()
             return _response(hop, self._answer(hop))
         except TimeoutError:
             raise FetchError(Reason.TIMEOUT, True, "no complete answer within the deadline") from None
