@@ -130,7 +130,7 @@ async def test_every_kind_of_record_ends_as_it_should(server: ImageServer, dest:
     )  # fmt: skip
     assert (good["http_status"], good["attempts"], good["retryable"], good["extra"]) == (200, 1, False, None)
     assert table[2]["final_url"] == server.url("/good.jpg", host=3)
-    assert table[7]["attempts"] == 3 and table[5]["attempts"] == 4 and table[5]["retryable"]
+    assert table[7]["attempts"] == 3 and table[5]["attempts"] == 8 and table[5]["retryable"]
     assert (report.total, report.saved, report.failed, report.skipped) == (15, 7, 7, 1)
     assert report.by_reason["http_404"] == 1 and report.by_label["n01"].saved == 4
     assert "7 of 15 records saved" in str(report)

@@ -8,7 +8,7 @@ import pytest
 
 from asynccrawl.errors import FetchError
 from asynccrawl.models import Reason
-from asynccrawl.retry import backoff, delay
+from asynccrawl.retry import delay
 from asynccrawl.settings import RetryPolicy
 
 RNG = random.Random(7)
@@ -32,7 +32,7 @@ def test_the_servers_wish_wins():
 @pytest.mark.parametrize(("attempt", "most"), [(1, 1.0), (2, 2.0), (3, 4.0), (9, 60.0), (5000, 60.0)])
 def test_the_back_off_doubles_up_to_its_cap_with_full_jitter(attempt: int, most: float):
     policy = RetryPolicy(retries=10_000, base=1.0, cap=60.0)
-    assert backoff(policy, attempt) == most
+    assert policy.backoff(attempt) == most
     drawn = [delay(policy, RESET, attempt, RNG) for _ in range(200)]
     assert all(0.0 <= d <= most for d in drawn)
     assert min(drawn) < most * 0.1 and max(drawn) > most * 0.9

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 
 from . import urls
 from .models import Failure, Reason, Record, Request, safe_name
-from .settings import ListOptions
+from .settings import HostLimits, ListOptions
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -51,9 +51,11 @@ class Admitted:
     records: list[Record | Failure]
 
 
-async def admit(entries: AsyncIterable[Sequence[Entry]], options: ListOptions) -> AsyncGenerator[Admitted, None]:
+async def admit(
+    entries: AsyncIterable[Sequence[Entry]], options: ListOptions, hosts: HostLimits | None = None
+) -> AsyncGenerator[Admitted, None]:
     """Admit a list batch by batch. Closing this closes `entries`; what it raises comes through."""
-    admission = Admission(options)
+    admission = Admission(options, hosts)
     async with AsyncExitStack() as stack:
         if isinstance(entries, AsyncGenerator):
             stack.push_async_callback(entries.aclose)
@@ -64,10 +66,12 @@ async def admit(entries: AsyncIterable[Sequence[Entry]], options: ListOptions) -
 class Admission:
     """Admits entries in list order. `count` is how many there were, bad ones and those before the offset included.
 
-    `options.only_labels` is None, or the set of labels that are wanted, in the list's words or made safe.
+    `options.only_labels` is None, or the set of labels that are wanted, in the list's words or made safe. `hosts` has
+    the host keys.
     """
 
-    def __init__(self, options: ListOptions) -> None:
+    def __init__(self, options: ListOptions, hosts: HostLimits | None = None) -> None:
+        self._host_key = (hosts or HostLimits()).key_of
         self._offset = options.offset
         self._wanted: frozenset[str] | None = options.only_labels
         self.count = 0
@@ -98,7 +102,7 @@ class Admission:
         host = flaw or _host(request.url)
         if isinstance(host, str):
             if name and label != "":
-                return Record(ordinal, entry.line, name, label, request, host)
+                return Record(ordinal, entry.line, name, label, request, self._host_key(host))
             host = _nothing_safe("label", request.label or request.key) if name else _nothing_safe("key", request.key)
         return Failure(
             _shortened(request), ordinal, name or None, host.reason, detail=_text(host.detail), line=entry.line,

@@ -60,6 +60,7 @@ class Job:
         self._recorder = recorder
         self._began = time.monotonic()
         self._draining = False
+        self._drained = asyncio.Event()
         self._passed_over = 0
         self._listed = 0
         self._entered = 0
@@ -78,9 +79,10 @@ class Job:
             async for batch in recorded:
                 yield batch
         before = -1
-        while not self._draining and before != (before := self._recorder.progress.done):
-            if not await self._ledger.pending(self._settings.list.offset - 1, 1):
+        while before != (before := self._recorder.progress.done) or self._engine.chances:
+            if self._draining or not await self._ledger.pending(self._settings.list.offset - 1, 1):
                 break
+            await self._rest()
             async with aclosing(self._pass(self._waiting(), _PendingBacklog(self))) as recorded:
                 async for batch in recorded:
                     yield batch
@@ -88,6 +90,7 @@ class Job:
     def drain(self) -> None:
         """Start nothing more; what is in flight is finished and recorded, and then `run` returns."""
         self._draining = True
+        self._drained.set()
         self._engine.drain()
 
     def snapshot(self) -> JobSnapshot:
@@ -101,7 +104,14 @@ class Job:
         """The report so far."""
         tally = await self._ledger.tally()
         seconds = time.monotonic() - self._began
-        return Report.of(tally, bytes=self._recorder.progress.bytes, seconds=seconds)
+        return Report.of(tally, bytes=self._recorder.progress.bytes, seconds=seconds, notes=self._engine.story())
+
+    async def _rest(self) -> None:
+        """Second chances are worth more after a while: as long as one more retry would have waited at most."""
+        if self._engine.chances:
+            with suppress(TimeoutError):
+                policy = self._settings.retry
+                await asyncio.wait_for(self._drained.wait(), policy.backoff(policy.retries))
 
     async def _pass(self, feed: Feed, backlog: _ListBacklog) -> AsyncGenerator[list[Result], None]:
         try:
@@ -115,7 +125,7 @@ class Job:
 
     async def _list(self) -> Feed:
         """The list's records from the offset on, and the news of its end."""
-        async with aclosing(admit(self._entries, self._settings.list)) as admitted:
+        async with aclosing(admit(self._entries, self._settings.list, self._settings.hosts)) as admitted:
             async for part in admitted:
                 if part.before:
                     await self._ledger.recognise(part.before)
@@ -153,6 +163,10 @@ class _ListBacklog:
     async def take(self, host: str, after: int, n: int) -> Sequence[Record]:
         """The next spilled records of a host."""
         return await self._ledger.take(host, after, n)
+
+    async def hold(self, host: str, until: float) -> None:
+        """Remember a hold beyond this run."""
+        await self._ledger.hold(host, until)
 
     async def put_back(self, record: Record, error: FetchError, attempts: int, not_before: float | None) -> None:
         """Leave a record pending."""

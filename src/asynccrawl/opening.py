@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from .errors import StorageError
 from .fetcher import HttpFetcher
 from .job import Job
 from .ledger import FILE_NAME, Ledger, Lock
+from .pacing import Pace
 from .quota import Quota
 from .recorder import OnOutcome, Recorder
 from .screening import Screening
@@ -102,11 +104,15 @@ async def _quota(settings: Settings, ledger: Ledger) -> Quota | None:
 
 
 async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Parts, spool: Path) -> Job:
+    rate = settings.limits.limit_rate
+    pace = None if rate is None else Pace(rate, time.monotonic)
     fetcher = await HttpFetcher.open(settings, spool)
     stack.push_async_callback(fetcher.aclose)
     decoder = ThreadDecoder(settings.image)
     stack.push_async_callback(decoder.aclose)
-    engine = Engine(settings, fetcher, decoder, quota=parts.quota)
+    engine = Engine(settings, fetcher, decoder, quota=parts.quota, pace=pace)
+    for host, seconds in (await parts.ledger.holds()).items():
+        engine.restore_hold(host, seconds)
     return Job(entries(urls, settings.list), settings, parts.ledger, engine, parts.recorder)
 
 

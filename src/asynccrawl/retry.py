@@ -18,9 +18,4 @@ def delay(policy: RetryPolicy, error: FetchError, attempt: int, rng: random.Rand
         return None
     if error.retry_after is not None:
         return error.retry_after
-    return rng.uniform(0.0, backoff(policy, attempt))
-
-
-def backoff(policy: RetryPolicy, attempt: int) -> float:
-    """The upper end of the delay after `attempt` failed attempts, in seconds."""
-    return float(min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 62)))
+    return rng.uniform(0.0, policy.backoff(attempt))

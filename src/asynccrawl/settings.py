@@ -121,6 +121,10 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         _at_least(self, 0, "retries", "base", "cap", "budget")
 
+    def backoff(self, n: int) -> float:
+        """The longest delay after `n` failures in a row (from 1), in seconds: base x 2^(n-1), up to the cap."""
+        return float(min(self.cap, self.base * 2.0 ** min(n - 1, 62)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

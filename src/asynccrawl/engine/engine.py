@@ -21,8 +21,10 @@ from dataclasses import dataclass
 
 from ..frontier import Frontier
 from ..models import Result
+from ..pacing import Pace
 from ..quota import Quota
 from ..settings import Settings
+from .hosts import left_alone
 from .passing import Feed, Pass
 from .protocols import Backlog, Decoder, Fetcher
 from .state import BATCH, State
@@ -42,8 +44,8 @@ class EngineSnapshot:
 class Engine:
     """Runs passes over records. The frontier outlives a pass, so limits and holds do too.
 
-    `quota` says which labels have enough pictures; without one all records are fetched. `clock` gives monotonic
-    seconds; `rng` draws the jitter of retries.
+    `quota` says which labels have enough pictures; without one all records are fetched. `pace` bounds bytes a second;
+    the fetcher must have the same one. `clock` gives monotonic seconds; `rng` draws the jitter of retries.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class Engine:
         decoder: Decoder,
         *,
         quota: Quota | None = None,
+        pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        frontier = Frontier(settings.hosts)
-        self._state = State(settings, fetcher, decoder, clock, rng or random.Random(), frontier, quota=quota)
+        rng = rng or random.Random()
+        frontier = Frontier(settings.hosts, settings.retry, settings.concurrency, rng)
+        self._state = State(settings, fetcher, decoder, clock, rng, frontier, quota=quota, pace=pace)
         self._pass: Pass | None = None
 
     @property
@@ -70,6 +74,7 @@ class Engine:
 
         Raises what the feed raises, once what is in flight has ended, and StorageError at once.
         """
+        self._state.begin_pass()
         this = self._pass = Pass(self._state, feed, backlog)
         task = asyncio.create_task(this.go(), name="asynccrawl-engine")
         try:
@@ -89,6 +94,26 @@ class Engine:
         self._state.draining = True
         if self._pass:
             self._pass.stop()
+
+    def restore_hold(self, host: str, seconds: float) -> None:
+        """An earlier run was asked to leave `host` alone; so many seconds of that are left."""
+        state = self._state
+        if seconds > state.settings.hosts.of(host).max_hold:
+            state.given_up[host] = left_alone(seconds)
+            state.frontier.close(host)
+        else:
+            now = state.clock()
+            state.frontier.hold(host, now + seconds, now)
+
+    @property
+    def chances(self) -> int:
+        """How many records and hosts the last pass has left for their second chance."""
+        return self._state.chances
+
+    def story(self) -> list[str]:
+        """What a reader of the report should know of how the run went, a line each."""
+        overload = self._state.frontier.overload.story()
+        return [overload] if overload else []
 
     def snapshot(self, hosts: int = 5) -> EngineSnapshot:
         """What is going on now, with the `hosts` busiest hosts."""

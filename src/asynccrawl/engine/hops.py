@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .. import urls
-from ..errors import CrawlError, FetchError, InvalidImage
+from ..errors import FetchError, InvalidImage, SettingsError
+from ..frontier import Flight
 from ..models import Hop, Reason, Response
 from ..quota import Verdict
 from ..retry import delay
 from .deferred import Deferred
+from .fetching import Fetching
+from .hosts import Hosts, not_begun
 from .outbox import Outbox
 from .protocols import Backlog
 from .results import failure_of, refusal_of, remove_spool, sample_of, unwanted_of
@@ -34,6 +37,7 @@ class Hops:
         self._wake = wake
         self._quota = state.quota
         self._deferred = Deferred(state.quota) if state.quota else None
+        self.hosts = Hosts(state, backlog, self._refused)
         self.active = 0
 
     def unwanted(self, hop: Hop) -> bool:
@@ -61,13 +65,18 @@ class Hops:
         for hop in self._deferred.release() if self._deferred else ():
             self._go_on(hop)
 
-    async def carry_out(self, hop: Hop) -> None:
+    async def carry_out(self, flight: Flight) -> None:
         """Fetch one hop, and see to what follows from its answer. Its slot was taken and `active` counts it."""
+        hop = flight.hop
         try:
             began = self._state.clock()
-            answer = await self._fetch(hop)
+            answer = await self._fetch(flight)
             spent = self._state.clock() - began
+            if answer is None:
+                self._evicted(replace(hop, elapsed=hop.elapsed + spent))
+                return
             hop = replace(hop, elapsed=hop.elapsed + spent, seconds_left=hop.seconds_left - spent)
+            await self.hosts.remember(flight.key, answer)
             if isinstance(answer, FetchError):
                 await self._failed(hop, answer)
             elif answer.location is not None:
@@ -83,71 +92,73 @@ class Hops:
         if self._quota is not None:
             self._quota.end(hop.record.label)
 
-    async def _fetch(self, hop: Hop) -> Response | FetchError:
+    async def _fetch(self, flight: Flight) -> Response | FetchError | None:
+        """The answer, or None when the flight was evicted."""
         answer: Response | FetchError | None = None
+        fetching = Fetching(self._state, flight)
         try:
-            answer = await self._state.fetcher.fetch(hop, _ignored)
-        except FetchError as error:
-            answer = error
-        except CrawlError:
-            raise
-        except Exception as error:
-            answer = FetchError(Reason.INTERNAL, True, f"the fetcher raised {error!r:.200}")
+            answer = await fetching.answer()
         finally:
-            self._free_host(hop, answer)
+            self.hosts.finish(flight, answer, fetching.heard)
             self._free_slot(answer)
         return answer
 
-    def _free_host(self, hop: Hop, answer: Response | FetchError | None) -> None:
-        now = self._state.clock()
-        if isinstance(answer, FetchError) and answer.retry_after is not None:
-            if answer.retry_after <= self._settings.hosts.of(hop.host).max_hold:
-                self._frontier.hold(hop.host, now + answer.retry_after, now)
-            else:
-                self._give_up(hop.host, answer)
-        self._frontier.finish(hop.host, now)
-
     def _free_slot(self, answer: Response | FetchError | None) -> None:
+        if self._state.pace:
+            self._state.pace.end()
         rest = self._settings.limits.sleep
-        if rest and not (isinstance(answer, Response) and answer.location):
+        if rest and answer is not None and not (isinstance(answer, Response) and answer.location):
             asyncio.get_running_loop().call_later(rest, self._slots.release)
         else:
             self._slots.release()
         self._wake()
 
-    def _give_up(self, host: str, error: FetchError) -> None:
-        """The host wants to be left alone for longer than we wait: its records end here, for another run."""
-        why = f"its host asked for {error.retry_after:.0f} s without requests; run again later"
-        self._state.given_up[host] = FetchError(error.reason, True, why)
-        for waiting in self._frontier.close(host):
-            self.refused(waiting)
+    def _evicted(self, hop: Hop) -> None:
+        """A silent hop has given its slot to better work: it is tried again, and counts as not tried, when that is
+        done.
+        """
+        if not hop.hops:
+            self._ends(hop)
+        self._go_on(hop, doubtful=True)
 
-    def refused(self, hop: Hop) -> bool:
-        """Whether the hop's host was given up; then the hop's record has got its Failure."""
-        if not self._frontier.closed(hop.host):
-            return False
+    def _refused(self, hop: Hop, error: FetchError) -> None:
+        """The end of a hop whose host was given up. If the host is to get a second chance, the row just waits."""
         if hop.hops:
             self._ends(hop)
-        begun = hop if hop.hops else replace(hop, attempt=hop.attempt - 1)
-        self._outbox.put(failure_of(begun, self._state.given_up[hop.host], hop.elapsed))
-        return True
+        if hop.host not in self._state.down or self._state.last_pass:
+            self._outbox.put(failure_of(not_begun(hop), error, hop.elapsed))
 
     async def _failed(self, hop: Hop, error: FetchError) -> None:
         self._ends(hop)
         pause = delay(self._settings.retry, error, hop.attempt, self._state.rng)
-        if pause is None or self._frontier.closed(hop.host):
-            self._outbox.put(failure_of(hop, error, hop.elapsed))
-        elif self._state.draining:
+        if self._state.draining and pause is not None:
             not_before = None if error.retry_after is None else time.time() + error.retry_after
-            await self._backlog.put_back(hop.record, error, hop.attempt, not_before)
-        else:
+            await self._backlog.put_back(hop.record, error, hop.record.tried + hop.attempt, not_before)
+        elif self._again(hop, error, pause):
             again = Hop.first(hop.record, self._settings.limits.timeout, hop.attempt + 1)
-            self._go_on(replace(again, elapsed=hop.elapsed), pause)
+            silent = error.reason in (Reason.DNS, Reason.CONNECT, Reason.TIMEOUT)
+            self._go_on(replace(again, elapsed=hop.elapsed), pause or 0.0, doubtful=silent)
+        elif self._may_wait(hop, error):
+            self._state.chances += 1
+            await self._backlog.put_back(hop.record, error, hop.record.tried + hop.attempt, None)
+        else:
+            self._outbox.put(failure_of(hop, error, hop.elapsed))
+
+    def _again(self, hop: Hop, error: FetchError, pause: float | None) -> bool:
+        """Whether the record is tried again now: its tries and its host's budget allow it, and so does the host."""
+        return pause is not None and not self._frontier.closed(hop.host) and self._frontier.may_retry(hop.record.host)
+
+    def _may_wait(self, hop: Hop, error: FetchError) -> bool:
+        """Whether the record gets a second chance; not where its host wants to be left alone for the whole run."""
+        left_alone = self._frontier.closed(hop.host) and hop.host not in self._state.down
+        return error.retryable and not left_alone and self._state.has_chance(hop.record)
 
     async def _redirected(self, hop: Hop, location: str) -> None:
         try:
             target = urls.join(hop.url, location)
-            host = urls.parse(target).host
+            host = self._settings.hosts.key_of(urls.parse(target).host)
+        except SettingsError:
+            raise
         except ValueError as error:
             blocked = isinstance(error, urls.BadURL) and error.scheme is not None
             reason = Reason.BLOCKED_SCHEME if blocked else Reason.BAD_REDIRECT
@@ -161,11 +172,11 @@ class Hops:
         else:
             self._go_on(replace(hop, url=target, host=host, hops=hop.hops + 1))
 
-    def _go_on(self, hop: Hop, pause: float = 0.0) -> None:
+    def _go_on(self, hop: Hop, pause: float = 0.0, *, doubtful: bool = False) -> None:
         """Send a record's next hop through the frontier to its host. Drained, it just stays pending."""
         now = self._state.clock()
-        if not self._state.draining and not self.refused(hop):
-            self._frontier.put(hop, now, now + pause)
+        if not self._state.draining and not self.hosts.refused(hop):
+            self._frontier.put(hop, now, now + pause, doubtful=doubtful)
 
     async def _decode(self, hop: Hop, response: Response) -> None:
         body = response.data if response.data is not None else response.path
@@ -192,7 +203,3 @@ class Hops:
         else:
             self._ends(hop)
             self._outbox.put(refusal_of(hop, response, error, hop.elapsed), size)
-
-
-def _ignored() -> None:
-    """Nobody asks yet whether a host is silent."""

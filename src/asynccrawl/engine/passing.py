@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from ..frontier import Refill
+from ..frontier import Flight, Refill
 from ..models import Failure, Hop, Record
 from .hops import Hops
 from .outbox import Outbox
 from .protocols import Backlog
 from .state import BATCH, State
+
+_PATROL_SECONDS = 0.25
 
 Feed = AsyncGenerator[Sequence[Record | Failure], None]
 """Records to fetch and failures to pass on, in batches, in list order. The engine closes it."""
@@ -34,7 +36,7 @@ class Pass:
         self._error: BaseException | None = None
         self._group = asyncio.TaskGroup()
         self._reader: asyncio.Task[None] | None = None
-        self.reading = True
+        self.reading = state.frontier.more_to_come = True
         most = max(4 * BATCH, 2 * self._settings.concurrency)
         self.outbox = Outbox(self._settings.limits.buffer_bytes, most, self._stir)
         self._hops = Hops(state, backlog, self.outbox, self._slots, self._wake.set)
@@ -44,7 +46,8 @@ class Pass:
         try:
             async with self._group:
                 self._reader = self._group.create_task(self._read())
-                self._group.create_task(self._dispatch())
+                patrol = self._group.create_task(self._patrol())
+                self._group.create_task(self._dispatch(patrol))
                 if self._state.draining:
                     self.stop()
         except BaseExceptionGroup as group:
@@ -59,7 +62,11 @@ class Pass:
         self._frontier.clear()
         if self._reader:
             self._reader.cancel()
-        self.reading = False
+        self._no_more()
+
+    def _no_more(self) -> None:
+        """Nothing more will be read."""
+        self.reading = self._frontier.more_to_come = False
         self._stir()
 
     # --- reading ahead
@@ -79,42 +86,64 @@ class Pass:
             self._state.draining = True
             self._frontier.clear()
         finally:
-            self.reading = False
-            self._stir()
+            self._no_more()
 
     def _offer(self, item: Record | Failure) -> None:
         if isinstance(item, Failure):
             self.outbox.put(item)
             return
         hop = Hop.first(item, self._settings.limits.timeout)
-        if not self._hops.unwanted(hop) and not self._hops.refused(hop) and self._frontier.offer(hop, self._clock()):
+        if self._hops.unwanted(hop) or self._hops.hosts.refused(hop):
+            return
+        if self._frontier.offer(hop, self._clock()):
             self._wake.set()
 
     async def _hungry(self) -> None:
         """Wait until reading further could help: some slot may be free for want of hosts, and results have room."""
-        while self._frontier.ready_hosts >= self._settings.concurrency or self.outbox.full:
+        while self._frontier.well_fed or self.outbox.full:
             self._appetite.clear()
             await self._appetite.wait()
 
     # --- starting
 
-    async def _dispatch(self) -> None:
+    async def _dispatch(self, patrol: asyncio.Task[None]) -> None:
         while not self._over():
             await self._slots.acquire()
             self._hops.let_in()
-            hop = None if self.outbox.full else self._frontier.next(self._clock())
-            if self._frontier.ready_hosts < self._settings.concurrency:
+            flight = self._next()
+            if not self._frontier.well_fed:
                 self._appetite.set()
-            if hop is None:
+            if flight is None:
                 self._slots.release()
                 await self._pause()
                 continue
-            if not self._hops.begins(hop):
-                self._frontier.withdraw(hop.host, self._clock())
+            if not self._hops.begins(flight.hop):
+                self._frontier.withdraw(flight, self._clock())
                 self._slots.release()
                 continue
             self._hops.active += 1
-            self._group.create_task(self._hops.carry_out(hop))
+            if self._state.pace:
+                self._state.pace.begin()
+            self._group.create_task(self._hops.carry_out(flight))
+        patrol.cancel()
+
+    def _next(self) -> Flight | None:
+        """The next hop to start, if the outbox has room, the bytes a second allow it, and it is somebody's turn."""
+        now, pace = self._clock(), self._state.pace
+        if self.outbox.full or (pace and pace.open_at() > now):
+            return None
+        return self._frontier.next(now)
+
+    async def _patrol(self) -> None:
+        """Free slots from what has been silent for too long while better work waits."""
+        while True:
+            await asyncio.sleep(_PATROL_SECONDS)
+            allowed = self._frontier.overload.allowed
+            for flight in self._frontier.overstaying(self._clock()):
+                if flight.evict:
+                    flight.evict()
+            if self._frontier.overload.allowed > allowed:
+                self._wake.set()
 
     def _over(self) -> bool:
         return not (self.reading or self._hops.active or self._refilling) and self._frontier.idle
@@ -127,14 +156,22 @@ class Pass:
         self._wake.clear()
         if self._over():
             return
-        due, timer = self._frontier.wake_at(), None
-        if due is not None:
+        timer = None
+        if (due := self._wake_at()) is not None:
             timer = asyncio.get_running_loop().call_later(max(0.0, due - self._clock()), self._wake.set)
         try:
             await self._wake.wait()
         finally:
             if timer:
                 timer.cancel()
+
+    def _wake_at(self) -> float | None:
+        """When time alone may bring work; None when only an event can."""
+        due, pace = self._frontier.wake_at(), self._state.pace
+        if pace is None or not self._frontier.ready_hosts:
+            return due
+        opens = pace.open_at()
+        return opens if opens > self._clock() else due
 
     def _stir(self) -> None:
         self._wake.set()

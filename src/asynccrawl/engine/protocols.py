@@ -37,5 +37,8 @@ class Backlog(Protocol):
     async def take(self, host: str, after: int, n: int) -> Sequence[Record]:
         """The next `n` pending records of `host` with an ordinal above `after`, in list order."""
 
+    async def hold(self, host: str, until: float) -> None:
+        """Remember, beyond this run, that `host` wants no request before `until` (seconds since 1970)."""
+
     async def put_back(self, record: Record, error: FetchError, attempts: int, not_before: float | None) -> None:
         """Leave a record pending: it failed for a cause that passes and is not tried again in this pass."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from ..errors import FetchError
 from ..frontier import Frontier
+from ..models import Record
+from ..pacing import Pace
 from ..quota import Quota
 from ..settings import Settings
 from .protocols import Decoder, Fetcher
@@ -18,7 +20,11 @@ BATCH = 64
 
 @dataclass(slots=True)
 class State:
-    """`given_up` holds, for each host that is left alone for the rest of the run, why. `clock`: monotonic seconds."""
+    """`clock` gives monotonic seconds.
+
+    `given_up` holds, for each host that is left alone, why: for the rest of the run, or, if it is in `down`, until the
+    next pass. `chances` counts the records that this pass has left for their second chance.
+    """
 
     settings: Settings
     fetcher: Fetcher
@@ -27,5 +33,33 @@ class State:
     rng: random.Random
     frontier: Frontier
     given_up: dict[str, FetchError] = field(default_factory=dict)
+    down: set[str] = field(default_factory=set)
+    held: dict[str, float] = field(default_factory=dict)
     quota: Quota | None = None
+    pace: Pace | None = None
+    passes: int = 0
+    chances: int = 0
     draining: bool = False
+
+    @property
+    def second_chances(self) -> bool:
+        """Whether records that failed for a cause that passes are tried again when everything else is done."""
+        return self.settings.retry.second_chance and self.settings.retry.retries > 0
+
+    @property
+    def last_pass(self) -> bool:
+        """Whether a host that is down now has had its second chance."""
+        return self.passes > 1 or not self.second_chances
+
+    def has_chance(self, record: Record) -> bool:
+        """Whether a record that fails now gets a second chance."""
+        return self.second_chances and not record.tried
+
+    def begin_pass(self) -> None:
+        """Hosts that were down get another chance."""
+        self.passes += 1
+        self.chances = 0
+        for key in self.down:
+            self.frontier.reopen(key)
+            self.given_up.pop(key, None)
+        self.down.clear()

@@ -143,7 +143,7 @@ class Entry:
             item = replace(item, name=name)
         host = item.host if isinstance(item, Record) else ""
         self._db.execute(
-            "UPDATE records SET status='pending', run=?, label=?, host=?, extra=? WHERE id=?",
+            "UPDATE records SET status='pending', attempts=0, run=?, label=?, host=?, extra=? WHERE id=?",
             (self._run, item.label, host, dump(item.request.extra), row.id),
         )
         return item

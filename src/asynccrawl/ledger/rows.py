@@ -10,7 +10,7 @@ from typing import Any
 
 from ..models import Failure, Outcome, Reason, Record, Request, Status
 
-RECORD_COLUMNS = "ordinal, line, name, label, key, url, extra, host"
+RECORD_COLUMNS = "ordinal, line, name, label, key, url, extra, host, attempts"
 MANIFEST_FIELDS = (
     "ordinal", "line", "key", "name", "label", "url", "final_url", "status", "reason", "retryable", "detail",
     "http_status", "attempts", "path", "format", "width", "height", "mode", "bytes", "sha256", "elapsed", "extra",
@@ -41,8 +41,8 @@ def load(extra: str | None) -> dict[str, Any] | None:
 
 def record_of(row: sqlite3.Row | tuple[Any, ...]) -> Record:
     """The Record in a row of RECORD_COLUMNS."""
-    ordinal, line, name, label, key, url, extra, host = row
-    return Record(ordinal, line, name, label, Request(url, key, label, load(extra)), host)
+    ordinal, line, name, label, key, url, extra, host, attempts = row
+    return Record(ordinal, line, name, label, Request(url, key, label, load(extra)), host, attempts)
 
 
 def outcome_of(row: sqlite3.Row | tuple[Any, ...]) -> Outcome:

@@ -1,12 +1,17 @@
-"""The ledger's tables. `PRAGMA user_version` holds VERSION; a file of another version is refused, never guessed at."""
+"""The ledger's tables. `PRAGMA user_version` holds VERSION.
+
+A file of an earlier version is brought up to date when a crawl opens it; one of a later version is refused, never
+guessed at. Readers take every version from OLDEST on, since no migration has touched what they read.
+"""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from ..errors import StorageError
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x61637277  # "acrw", which file(1) and SQLite tools show
 
 _TABLES = """
@@ -46,13 +51,24 @@ CREATE TABLE records (
     suspect     INTEGER NOT NULL DEFAULT 0,
     run         INTEGER NOT NULL        -- the run that entered or decided the row
 );
+CREATE TABLE holds (
+    host        TEXT PRIMARY KEY,
+    since       REAL NOT NULL,          -- seconds since 1970: when its server asked
+    until       REAL NOT NULL           -- seconds since 1970: no request earlier
+);
 CREATE INDEX records_by_ident ON records (ident);
 CREATE INDEX records_pending ON records (host, ordinal) WHERE status = 'pending';
 """
 
 
+_HOLDS = re.search(r"CREATE TABLE holds .*?;", _TABLES, re.S)
+_MIGRATIONS = {1: _HOLDS[0] if _HOLDS else ""}
+"""From each earlier version to the next."""
+OLDEST = min(_MIGRATIONS)
+
+
 def prepare(connection: sqlite3.Connection) -> None:
-    """Create the tables in a new file, or check that an old one is ours and of this version."""
+    """Create the tables in a new file, or bring an old one of ours up to this version."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if version == 0 and not tables:
@@ -60,15 +76,17 @@ def prepare(connection: sqlite3.Connection) -> None:
             f"BEGIN IMMEDIATE; {_TABLES}"
             f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
         )
-    else:
-        check(connection)
+        return
+    check(connection)
+    for step in range(version, VERSION):
+        connection.executescript(f"BEGIN IMMEDIATE; {_MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;")
 
 
 def check(connection: sqlite3.Connection) -> None:
-    """Raise StorageError unless the file is a ledger of this version."""
+    """Raise StorageError unless the file is a ledger of a version that can be read."""
     found = connection.execute("PRAGMA application_id").fetchone()[0]
     if found != APPLICATION_ID:
         raise StorageError("the file is an SQLite database, but no ledger of asynccrawl; move it away")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
+    if not OLDEST <= version <= VERSION:
         raise StorageError(f"the ledger has schema version {version}, this program reads {VERSION}; upgrade asynccrawl")

@@ -89,6 +89,15 @@ class Ledger:
         sql = "UPDATE records SET reason=?, detail=?, http_status=?, attempts=?, not_before=? WHERE ordinal=?"
         await self._do(self._db.execute, sql, values)
 
+    async def hold(self, host: str, until: float, *, now: float | None = None) -> None:
+        """Remember that `host` wants no request before `until` (seconds since 1970)."""
+        sql = "INSERT OR REPLACE INTO holds (host, since, until) VALUES (?, ?, ?)"
+        await self._do(self._db.execute, sql, (host, time.time() if now is None else now, until))
+
+    async def holds(self, *, now: float | None = None) -> dict[str, float]:
+        """The seconds that are left of each hold; those that have passed are forgotten."""
+        return await self._do(_holds, self._db, time.time() if now is None else now)
+
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Record how records ended, all in one transaction."""
         rows = [settled(outcome, self.run) for outcome in outcomes]
@@ -164,6 +173,12 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _holds(connection: sqlite3.Connection, now: float) -> dict[str, float]:
+    # A clock that was set back must not make a hold longer than it was when it began.
+    connection.execute("DELETE FROM holds WHERE until <= ?", (now,))
+    return dict(connection.execute("SELECT host, min(until - ?, until - since) FROM holds", (now,)))
 
 
 def _stale(earlier: list[tuple[int, str]], now: dict[str, Any]) -> frozenset[tuple[str, int]]:

@@ -46,7 +46,8 @@ class Record:
     """A request that was admitted to the crawl.
 
     `ordinal` counts records from 0, `line` is 1-based, `name` is safe and, once the backlog has entered it,
-    unique in the destination; `label` is safe too. `host` is the key under which politeness is kept.
+    unique in the destination; `label` is safe too. `host` is the key under which politeness is kept. `tried` counts
+    the attempts of an earlier pass of this run, if the record now has its second chance.
     """
 
     ordinal: int
@@ -55,6 +56,7 @@ class Record:
     label: str | None
     request: Request
     host: str
+    tried: int = 0
 
     def __post_init__(self) -> None:
         if self.ordinal < 0 or self.line < 1:

@@ -26,7 +26,8 @@ class Counts:
 
     `total` counts all records, those that still wait (`pending`) included. `by_reason` counts failed and skipped
     records by reason, `retryable` those of them that another run may save, `examples` has a URL of each. `by_host`
-    has the 100 hosts with the most records, `other_hosts` the rest together. `str(report)` is what the command prints.
+    has the 100 hosts with the most records, `other_hosts` the rest together. `notes`: what else is to be known of this
+    run. `str(report)` is what the command prints.
     """
 
     total: int = 0
@@ -43,6 +44,7 @@ class Counts:
     by_label: Mapping[str, Count] = field(default_factory=dict)
     bytes: int = 0
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @property
     def yield_(self) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ class Report(Counts):
     """
 
     @classmethod
-    def of(cls, tally: Tally, *, bytes: int = 0, seconds: float = 0.0) -> Report:
+    def of(cls, tally: Tally, *, bytes: int = 0, seconds: float = 0.0, notes: Sequence[str] = ()) -> Report:
         """The report of a ledger's tally, and of what this run has done."""
         status = tally.by_status
         return cls(
@@ -36,6 +37,7 @@ class Report(Counts):
             by_label={label: Count(*counts) for label, counts in tally.by_label.items()},
             bytes=bytes,
             seconds=seconds,
+            notes=tuple(notes),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,6 +57,7 @@ class Report(Counts):
             "by_host": {host: count._asdict() for host, count in self.by_host.items()},
             "other_hosts": self.other_hosts._asdict(),
             "hosts": self.hosts,
+            "notes": list(self.notes),
             "by_label": {label: count._asdict() for label, count in self.by_label.items()},
         }
 

@@ -47,6 +47,7 @@ def _headline(report: Counts) -> str:
         lines.append(f"This run: {size_of(report.bytes)} of pictures in {span_of(report.seconds)}{rate}.")
     if again := sum(report.retryable.values()):
         lines.append(f"{again:,} failed for causes that may pass: the same command tries just these again.")
+    lines += [textwrap.fill(note, _WIDTH) for note in report.notes]
     return "\n".join(lines)
 
 

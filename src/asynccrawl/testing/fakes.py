@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -102,6 +103,7 @@ class MemoryBacklog:
     def __init__(self) -> None:
         self.records: dict[int, Record] = {}
         self.put_backs: list[tuple[int, FetchError, int]] = []
+        self.holds: dict[str, float] = {}
 
     async def enter(self, batch: Sequence[Record | Failure]) -> Sequence[Record | Failure]:
         """Remember records; all of them are to be done."""
@@ -113,6 +115,11 @@ class MemoryBacklog:
         await asyncio.sleep(0)
         return [r for _, r in sorted(self.records.items()) if r.host == host and r.ordinal > after][:n]
 
+    async def hold(self, host: str, until: float) -> None:
+        """Note that the host wants no request before then."""
+        self.holds[host] = until
+
     async def put_back(self, record: Record, error: FetchError, attempts: int, not_before: float | None) -> None:
         """Note that the record stays pending."""
+        self.records[record.ordinal] = replace(record, tried=attempts)
         self.put_backs.append((record.ordinal, error, attempts))

@@ -1,0 +1,44 @@
+"""One fetch, from the engine's side: it can be broken off, and it tells when its host was heard."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..errors import CrawlError, FetchError
+from ..frontier import Flight
+from ..models import Reason, Response
+from .state import State
+
+
+class Fetching:
+    """Carries a flight to its answer. `heard`: whether an answer has begun."""
+
+    def __init__(self, state: State, flight: Flight) -> None:
+        self._state = state
+        self._flight = flight
+        self._scope = asyncio.timeout(None)
+        self._evicted = False
+        self.heard = False
+        flight.evict = self._evict
+
+    async def answer(self) -> Response | FetchError | None:
+        """What the fetcher brought, or None when the flight was evicted. Raises what ends the crawl."""
+        try:
+            async with self._scope:
+                return await self._state.fetcher.fetch(self._flight.hop, self._hear)
+        except FetchError as error:
+            return error
+        except CrawlError:
+            raise
+        except Exception as error:
+            if self._evicted and isinstance(error, TimeoutError):
+                return None
+            return FetchError(Reason.INTERNAL, True, f"the fetcher raised {error!r:.200}")
+
+    def _hear(self) -> None:
+        self.heard = True
+        self._state.frontier.heard(self._flight, self._state.clock())
+
+    def _evict(self) -> None:
+        self._evicted = True
+        self._scope.reschedule(asyncio.get_running_loop().time())

@@ -1,0 +1,366 @@
+"""Whose turn it is: concurrency, rate, gap and holds of every host. No I/O, no clock: it is told what time it is.
+
+A host is in one of four places:
+
+    ready    it may start a hop now; the hosts here take turns, one hop each
+    timed    it may start one at a known moment (gap, rate, hold, a retry that is not due yet)
+    blocked  its limit is in flight, or nothing of it is queued; an event of its own will move it
+    gone     nothing queued, in flight, spilled or held: its state is dropped, so memory follows the active hosts
+
+Ready hosts are proven, unknown or doubtful (Trust), and `slots` says whose turn it is, so that stalled hosts cannot
+slow the good ones. What is silent in a slot that better work waits for can be evicted (`overstaying`).
+
+A host's window bounds its hops in memory, retries and hops in flight included. What is offered beyond it is spilled:
+only counted, since the backlog holds the record already. From the first spilled record on every later one of that
+host is spilled too, until the backlog has been taken from in the same order (see `refills` and `refill`). So the
+next `spilled` pending records of the host after `after` are exactly those that were spilled: none is lost or doubled.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..models import Hop
+from ..settings import HostLimits, RetryPolicy
+from .flight import Flight, Signal
+from .health import Health
+from .host import Host, Place, Trust
+from .overload import Overload
+from .slots import Slots
+from .turns import Turns
+
+MAX_HOSTS = 50_000
+"""Hosts known at once. Records of further hosts are left to the backlog, from which a later pass takes them."""
+MAX_QUEUED = 20_000
+"""Hops in memory beyond which a host keeps one only; the rest is spilled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """Room in a host's window: up to `n` of its records with an ordinal above `after` are wanted."""
+
+    host: str
+    after: int
+    n: int
+
+
+class Frontier:
+    """All hops that wait, and the rules by which they start. Every operation is O(log hosts).
+
+    `concurrency` is the number of slots. `retry` gives the rests of hosts and their retry budgets; `rng` the order of
+    unknown hosts and the jitter. Set `more_to_come` while the list is being read.
+    """
+
+    def __init__(
+        self,
+        limits: HostLimits,
+        retry: RetryPolicy | None = None,
+        concurrency: int = 100,
+        rng: random.Random | None = None,
+        max_hosts: int = MAX_HOSTS,
+    ) -> None:
+        self._limits = limits
+        self._retry = retry or RetryPolicy()
+        self._concurrency = concurrency
+        self._rng = rng or random.Random(0)
+        self._max_hosts = max_hosts
+        self._hosts: dict[str, Host] = {}
+        self._turns = Turns(self._rng)
+        self._hungry: dict[str, None] = {}
+        self._closed: set[str] = set()
+        self._gaps: dict[str, float] = {}
+        self._serial = itertools.count()
+        self._slots = Slots(concurrency)
+        self.overload = Overload(concurrency)
+        self.more_to_come = False
+        self.queued = 0
+        self.spilled = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"<Frontier {len(self._hosts)} hosts ({self.ready_hosts} ready), {self.queued} queued, "
+            f"{self.in_flight} in flight, {self.spilled} spilled>"
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """Flights of all hosts."""
+        return self._slots.in_flight
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued, in flight or spilled."""
+        return not (self.queued or self.in_flight or self.spilled)
+
+    @property
+    def ready_hosts(self) -> int:
+        """How many hosts could start a hop now."""
+        return sum(self._turns.ready)
+
+    @property
+    def well_fed(self) -> bool:
+        """Whether reading further ahead would bring nothing: proven hosts for every slot, or many of any kind."""
+        ready = self._turns.ready
+        return ready[Trust.PROVEN] >= self._concurrency or sum(ready) >= max(2000, 4 * self._concurrency)
+
+    @property
+    def hosts(self) -> int:
+        """How many hosts are remembered."""
+        return len(self._hosts)
+
+    def offer(self, hop: Hop, now: float) -> bool:
+        """Queue a record's first hop. False: it was spilled, or left out because too many hosts are known."""
+        host = self._hosts.get(hop.host)
+        if host is None:
+            if len(self._hosts) >= self._max_hosts:
+                return False
+            host = self._new(hop.host)
+        if host.spilled or host.known >= host.window or (self.queued >= MAX_QUEUED and host.known):
+            host.spilled += 1
+            self.spilled += 1
+            self._feed(host)
+            return False
+        self._admit(host, hop, now)
+        return True
+
+    def put(self, hop: Hop, now: float, at: float = 0.0, *, doubtful: bool = False) -> None:
+        """Queue a hop that goes on with a record already under way: a retry due at `at`, or a redirect's next hop.
+
+        It is never spilled, and it goes before the host's fresh records, so that what was begun is finished.
+        `doubtful`: it failed without a sign of life, or was evicted.
+        """
+        host = self._hosts.get(hop.host) or self._new(hop.host)
+        if doubtful and not host.in_flight and host.trust is Trust.UNKNOWN:
+            host.trust = Trust.DOUBTFUL
+        if at > now:
+            heapq.heappush(host.delayed, (at, next(self._serial), hop))
+        else:
+            host.queue.appendleft(hop)
+        self.queued += 1
+        self._place(host, now)
+
+    def next(self, now: float) -> Flight | None:
+        """The next hop that may start at `now`, in flight from here on; None when there is none."""
+        while due := self._turns.due(now):
+            self._place(due, now)
+        while self.in_flight < self.overload.allowed:
+            trust = self._slots.whose_turn(self._turns.ready, self.more_to_come, now)
+            if trust is None:
+                return None
+            host = self._turns.take(trust)
+            if host.startable_at() <= now:
+                return self._start(host, now)
+            self._place(host, now)
+        return None
+
+    def withdraw(self, flight: Flight, now: float) -> None:
+        """What `next` has just given is not carried out: its host may start another one in its place."""
+        host = self._hosts[flight.key]
+        host.next_start = host.last_next_start
+        self.finish(flight, now, Signal.NONE)
+
+    def heard(self, flight: Flight, now: float) -> None:
+        """The head of an answer has come."""
+        if self._slots.heard(flight):
+            self._found(self._hosts[flight.key], now - flight.began, now)
+
+    def finish(self, flight: Flight, now: float, signal: Signal, asked: float | None = None) -> bool:
+        """A flight has ended; `asked`: the seconds without requests that its answer asked for.
+
+        Returns whether the host now counts as down: it has had all its chances, and should be closed.
+        """
+        host = self._hosts[flight.key]
+        unheard = self._slots.heard(flight)
+        self._slots.end(host)
+        rests = host.health.note(signal, flight.began, now)
+        if asked is not None:
+            host.hold_until = max(host.hold_until, now + asked)
+        elif rests:
+            pause = self._retry.backoff(rests) * self._rng.uniform(0.5, 1.0)
+            host.hold_until = max(host.hold_until, now + pause)
+        if signal is Signal.SILENT:
+            self._missed(host, now)
+        elif signal is not Signal.NONE and unheard:
+            self._found(host, now - flight.began, now)
+        down = host.health.down
+        self._feed(host)
+        self._place(host, now)
+        return down
+
+    def may_retry(self, key: str) -> bool:
+        """Whether the host's retry budget allows one more retry, which is then used up."""
+        host = self._hosts.get(key)
+        return host is None or host.health.spend()
+
+    def overstaying(self, now: float) -> list[Flight]:
+        """The flights that have been silent for too long, as far as they keep better work from a slot; oldest first.
+
+        Call it several times a second: it also notices which hosts have become doubtful, and reviews the overload.
+        """
+        silent = self._slots.silent(self._hosts, now)
+        for flight in silent:
+            self._trust(self._hosts[flight.key], Trust.DOUBTFUL, now)
+        self.overload.review(now)
+        ready = self._turns.ready
+        waiting = ready[Trust.PROVEN] + ready[Trust.UNKNOWN]
+        free = self.overload.allowed - self.in_flight
+        return silent[: max(0, min(len(silent) - self._slots.share, waiting - free))]
+
+    def hold(self, key: str, until: float, now: float) -> None:
+        """Start nothing on the host before `until`."""
+        host = self._hosts.get(key) or self._new(key)
+        host.hold_until = max(host.hold_until, until)
+        self._place(host, now)
+
+    def slow_down(self, key: str, gap: float) -> None:
+        """Keep at least `gap` seconds between the starts of two hops of the host, for the rest of the run."""
+        self._gaps[key] = gap
+        if host := self._hosts.get(key):
+            host.spacing = max(host.limits.spacing, gap)
+
+    def close(self, key: str) -> list[Hop]:
+        """Give a host up for now; returns its queued hops. Its spilled records stay in the backlog."""
+        self._closed.add(key)
+        host = self._hosts.get(key)
+        return self._empty(host) if host else []
+
+    def closed(self, key: str) -> bool:
+        """Whether the host was given up."""
+        return key in self._closed
+
+    def reopen(self, key: str) -> None:
+        """The host is given another chance."""
+        self._closed.discard(key)
+        if host := self._hosts.get(key):
+            host.health = Health.of(host.limits, self._retry.budget)
+
+    def wake_at(self) -> float | None:
+        """When the earliest timed host may move; None when only an event can bring work."""
+        moments = [when for when in (self._turns.earliest(), self._slots.ramping) if when is not None]
+        return min(moments) if moments else None
+
+    def refills(self) -> list[Refill]:
+        """The hosts whose windows have room for records that were spilled. Each is named until `refill` answers."""
+        hungry, self._hungry = self._hungry, {}
+        return [self._refill_of(self._hosts[name]) for name in hungry]
+
+    @property
+    def hungry(self) -> bool:
+        """Whether `refills` would name a host."""
+        return bool(self._hungry)
+
+    def refill(self, wanted: Refill, hops: Sequence[Hop], now: float) -> None:
+        """Let spilled records back in, in list order. Fewer than wanted: the rest is no longer pending."""
+        host = self._hosts.get(wanted.host)
+        if host is None:
+            return
+        host.refilling = False
+        if not host.spilled:
+            return
+        gone = wanted.n if len(hops) < wanted.n else len(hops)
+        host.spilled -= gone
+        self.spilled -= gone
+        for hop in hops:
+            self._admit(host, hop, now)
+        self._feed(host)
+        self._place(host, now)
+
+    def busiest(self, n: int) -> list[tuple[str, int, int]]:
+        """The `n` hosts with the most to do: (host, in flight, waiting in memory or spilled)."""
+        rows = ((h.name, h.in_flight, h.known - h.in_flight + h.spilled) for h in self._hosts.values())
+        return heapq.nlargest(n, rows, key=lambda row: row[1] + row[2])
+
+    def clear(self) -> list[Hop]:
+        """Forget everything that has not started, and return those hops. For a crawl that is being drained."""
+        return [hop for host in self._hosts.values() for hop in self._empty(host)]
+
+    def _start(self, host: Host, now: float) -> Flight:
+        hop = host.take(now)
+        flight = Flight(hop, host.name, now)
+        self._slots.start(flight, host)
+        if hop.attempt == 1 and not hop.hops:
+            host.health.earn()
+        host.last_next_start, host.next_start = host.next_start, now + host.spacing
+        self.queued -= 1
+        self._place(host, now)
+        return flight
+
+    # --- what is learned of a host
+
+    def _found(self, host: Host, silence: float, now: float) -> None:
+        """The host was heard."""
+        host.learn_pace(silence)
+        self.overload.note(host.name, host.missed, now)
+        host.missed = False
+        self._trust(host, Trust.PROVEN, now, silence)
+
+    def _missed(self, host: Host, now: float) -> None:
+        """A flight has ended without a sign of life."""
+        if host.proven:
+            self.overload.note(host.name, True, now)
+        host.missed = True
+        self._trust(host, Trust.DOUBTFUL, now)
+
+    def _trust(self, host: Host, trust: Trust, now: float, silence: float = 0.0) -> None:
+        if host.trust is not trust:
+            self._turns.leave(host)
+            self._slots.trust(host, trust, silence)
+            self._place(host, now)
+
+    # --- hosts and their hops
+
+    def _new(self, name: str) -> Host:
+        limits = self._limits.of(name)
+        host = self._hosts[name] = Host(name, limits, Health.of(limits, self._retry.budget))
+        host.spacing = max(limits.spacing, self._gaps.get(name, 0.0))
+        return host
+
+    def _admit(self, host: Host, hop: Hop, now: float) -> None:
+        host.queue.append(hop)
+        host.after = max(host.after, hop.record.ordinal)
+        self.queued += 1
+        self._place(host, now)
+
+    def _empty(self, host: Host) -> list[Hop]:
+        self.spilled -= host.spilled
+        hops = host.empty()
+        self.queued -= len(hops)
+        self._hungry.pop(host.name, None)
+        if not host.in_flight:
+            self._turns.wait(host, host.turn)  # when that has come, its state is dropped
+        return hops
+
+    def _place(self, host: Host, now: float) -> None:
+        """Put the host where it belongs, now that something about it has changed."""
+        when = host.startable_at()
+        if when <= now:
+            if host.place is not Place.READY:
+                self._turns.enter(host)
+        elif when != float("inf"):
+            self._turns.wait(host, when)
+        elif not (host.known or host.spilled):
+            self._retire(host, now)
+        else:
+            self._turns.leave(host)
+
+    def _retire(self, host: Host, now: float) -> None:
+        """Drop the state of an idle host, but never a hold or a gap that still runs."""
+        if host.turn > now:
+            self._turns.wait(host, host.turn)
+            return
+        self._turns.leave(host)
+        self._hungry.pop(host.name, None)
+        self._hosts.pop(host.name, None)
+
+    def _feed(self, host: Host) -> None:
+        """Ask for a refill once half the window is free, so that each one brings many records."""
+        if host.spilled and not host.refilling and host.known <= host.window // 2:
+            self._hungry[host.name] = None
+
+    def _refill_of(self, host: Host) -> Refill:
+        host.refilling = True
+        return Refill(host.name, host.after, min(host.window - host.known, host.spilled))

@@ -1,0 +1,105 @@
+"""How much a host can bear, and whether it is there at all: learned from how its flights end. Pure; no clock.
+
+In flight: additive increase, multiplicative decrease, as TCP does (Chiu and Jain, "Analysis of the Increase and
+Decrease Algorithms for Congestion Avoidance", 1989): an answer adds 1/limit, so a full round of answers adds one; a
+busy, broken or missing answer halves. One halving a round: a flight that began before the last one tells nothing new.
+
+The circuit (Nygard, "Release It!", 2007): after `breaker` flights in a row without any answer the host rests, then
+one probe at a time, each after a longer rest, decides. An answer closes the circuit; after `probes` vain ones the host
+counts as down. A host that answers, but for a whole run of flights only that it is busy, is taken for down too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..settings import HostLimits
+from .flight import Signal
+
+_BUDGET_AT_FIRST = 10.0
+_BUDGET_AT_MOST = 100.0
+"""Retries that a host may cost before and beyond what its records earn (after Finagle's RetryBudget)."""
+
+
+@dataclass(slots=True, eq=False)
+class Health:
+    """The health of one host."""
+
+    limits: HostLimits
+    limit: float
+    retries_each: float = 1.0
+    halved: float = float("-inf")
+    missing: int = 0  # flights in a row without an answer
+    busy: int = 0  # answers in a row that said busy
+    vain: int = 0  # probes in a row without an answer
+    opened: float | None = None  # since when the circuit is open
+    budget: float = _BUDGET_AT_FIRST
+
+    @classmethod
+    def of(cls, limits: HostLimits, retries_each: float = 1.0) -> Health:
+        """The health of a host of which nothing is known; a record of it allows for `retries_each` retries."""
+        return cls(limits, float(limits.per_host), retries_each)
+
+    @property
+    def in_flight(self) -> int:
+        """How many flights the host can bear at once."""
+        return 1 if self.opened is not None else int(self.limit)
+
+    @property
+    def down(self) -> bool:
+        """Whether the host has had all its chances."""
+        most = self.limits.breaker + self.limits.probes
+        return self.vain >= self.limits.probes or self.busy >= most
+
+    def note(self, signal: Signal, began: float, now: float) -> int:
+        """Learn from the end of a flight that `began` then; returns how many times over the host must rest, or 0."""
+        if signal is Signal.NONE:
+            return 0
+        if signal is Signal.ANSWERED:
+            self._answered()
+            return 0
+        self._halve(began, now)
+        if signal in (Signal.SILENT, Signal.REFUSED):
+            return self._missed(began, now)
+        self.missing = self.vain = 0
+        self.opened = None
+        self.busy = self.busy + 1 if signal is Signal.BUSY else 0
+        return self.busy
+
+    def earn(self) -> None:
+        """A fresh record of the host begins: it may cost so many retries more."""
+        self.budget = min(_BUDGET_AT_MOST, self.budget + self.retries_each)
+
+    def spend(self) -> bool:
+        """Whether a retry is within the budget, which it then uses."""
+        if self.budget < 1.0:
+            return False
+        self.budget -= 1.0
+        return True
+
+    def _answered(self) -> None:
+        if self.opened is not None:
+            self.limit = 1.0
+        self.opened = None
+        self.missing = self.vain = self.busy = 0
+        if self.limits.adaptive:
+            self.limit = min(float(self.limits.per_host), self.limit + 1.0 / self.limit)
+        else:
+            self.limit = float(self.limits.per_host)
+
+    def _halve(self, began: float, now: float) -> None:
+        if self.limits.adaptive and began >= self.halved:
+            self.limit = max(1.0, self.limit / 2.0)
+            self.halved = now
+
+    def _missed(self, began: float, now: float) -> int:
+        self.missing += 1
+        if self.opened is None:
+            if self.missing < self.limits.breaker:
+                return 0
+            self.opened = now
+            return 1
+        if began < self.opened:
+            return 0  # it was in flight when the circuit opened, and is no probe
+        self.vain += 1
+        return 1 + self.vain

@@ -1,0 +1,106 @@
+"""What is known of one host: its hops, its window, its politeness, its health."""
+
+from __future__ import annotations
+
+import enum
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+
+from ..models import Hop
+from ..settings import HostLimits
+from .health import Health
+
+PATIENCE = 2.0
+"""Seconds without a sign of life after which a flight counts as silent, where nothing better is known of its host."""
+_MOST_PATIENCE = 30.0
+
+
+class Trust(enum.IntEnum):
+    """What to expect of a host: it was heard lately, nothing is known yet, or it keeps silent."""
+
+    PROVEN = 0
+    UNKNOWN = 1
+    DOUBTFUL = 2
+
+
+class Place(enum.Enum):
+    """Where a host is: see the frontier's description."""
+
+    READY = "ready"
+    TIMED = "timed"
+    BLOCKED = "blocked"
+
+
+@dataclass(slots=True, eq=False)
+class Host:
+    """One host. Times are the frontier's, in seconds."""
+
+    name: str
+    limits: HostLimits
+    health: Health
+    queue: deque[Hop] = field(default_factory=deque)
+    delayed: list[tuple[float, int, Hop]] = field(default_factory=list)
+    in_flight: int = 0
+    spilled: int = 0
+    refilling: bool = False
+    after: int = -1  # the last ordinal that was let into the window
+    next_start: float = 0.0
+    last_next_start: float = 0.0  # what next_start was before the last start
+    hold_until: float = 0.0
+    spacing: float = 0.0
+    trust: Trust = Trust.UNKNOWN
+    proven: bool = False  # whether it was ever heard
+    missed: bool = False  # whether its last flight ended in silence
+    patience: float = PATIENCE
+    place: Place = Place.BLOCKED
+    ready_as: Trust = Trust.UNKNOWN  # while ready: in which queue its valid entry is
+    due: float = 0.0  # while timed: which of its entries in the heap is the valid one
+
+    @property
+    def known(self) -> int:
+        """Hops in memory, in flight included."""
+        return len(self.queue) + len(self.delayed) + self.in_flight
+
+    @property
+    def window(self) -> int:
+        """Room for twice the limit in flight at least, or the window and not the limit would set the pace."""
+        return max(self.limits.window, 2 * self.limits.per_host)
+
+    @property
+    def turn(self) -> float:
+        """When the host's politeness allows the next start."""
+        return max(self.next_start, self.hold_until)
+
+    @property
+    def most(self) -> int:
+        """Flights that the host may have: one until it was heard, and one besides a silent one, or a dead host would
+        take as many slots as a good one.
+        """
+        if self.trust is Trust.PROVEN:
+            return self.health.in_flight
+        return min(2 if self.trust is Trust.DOUBTFUL else 1, self.health.in_flight)
+
+    def startable_at(self) -> float:
+        """The earliest moment at which the host could start a hop, if its limit in flight allows."""
+        if self.in_flight >= self.most or not (self.queue or self.delayed):
+            return float("inf")
+        return self.turn if self.queue else max(self.turn, self.delayed[0][0])
+
+    def take(self, now: float) -> Hop:
+        """The hop whose turn it is: a retry that is due, or else the next in line."""
+        if self.delayed and self.delayed[0][0] <= now:
+            return heapq.heappop(self.delayed)[2]
+        return self.queue.popleft()
+
+    def empty(self) -> list[Hop]:
+        """Everything that has not started, which is forgotten, and so are the spilled records."""
+        hops = [*self.queue, *(hop for _, _, hop in self.delayed)]
+        self.queue.clear()
+        self.delayed.clear()
+        self.spilled = 0
+        return hops
+
+    def learn_pace(self, silence: float) -> None:
+        """The host was heard `silence` seconds after a start: so long it may take, twice over, before it is doubted."""
+        self.patience = min(_MOST_PATIENCE, max(PATIENCE, 0.75 * self.patience, 2.0 * silence))

@@ -1,0 +1,70 @@
+"""Whether it is us: recognising that this machine's line or name servers cannot keep up. Pure; no clock.
+
+Lists are full of dead hosts, so failures alone say nothing. What tells is a host that is known to be there and fell
+silent: one that had answered before, or that answers after it was silent. When, over the last WINDOW seconds, that is
+true of at least HOSTS hosts and of more than SHARE of all that were heard, fewer fetches are allowed in flight: half,
+again and again while it lasts. Afterwards they come back in small steps.
+"""
+
+from __future__ import annotations
+
+WINDOW = 10.0
+HOSTS = 8
+SHARE = 0.3
+"""A third of all good hosts do not fail at the same time by chance; transient faults of 20 % are nothing unusual."""
+_LEAST = 8
+_STEP_SECONDS = 2.0
+
+
+class Overload:
+    """How many fetches are `allowed` in flight. `lowest` and `worst` (a share) tell the story for the report."""
+
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._last: dict[str, tuple[float, bool]] = {}  # host -> its last event, in the order of their times
+        self._changed = float("-inf")
+        self.allowed = concurrency
+        self.lowest = concurrency
+        self.worst = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Overload {self.allowed} of {self._concurrency} allowed, {len(self._last)} hosts heard lately>"
+
+    def note(self, host: str, lost: bool, now: float) -> None:
+        """A good host was heard, or was `lost`: it fell silent, or answers after it had."""
+        self._last.pop(host, None)
+        self._last[host] = (now, lost)
+
+    def review(self, now: float) -> None:
+        """Lower or raise what is allowed, a step at most, in the light of the last seconds."""
+        self._forget(now - WINDOW)
+        lost = sum(lost for _, lost in self._last.values())
+        share = lost / len(self._last) if self._last else 0.0
+        if lost >= HOSTS and share > SHARE:
+            self.worst = max(self.worst, share)
+            if now >= self._changed + WINDOW / 2:
+                self._allow(max(min(_LEAST, self._concurrency), self.allowed // 2), now)
+                self._last.clear()  # what follows shall speak for the new bound
+        elif self.allowed < self._concurrency and now >= self._changed + _STEP_SECONDS:
+            self._allow(min(self._concurrency, self.allowed + max(1, self._concurrency // 20)), now)
+
+    def story(self) -> str | None:
+        """One line for the report; None when nothing happened."""
+        if self.lowest == self._concurrency:
+            return None
+        return (
+            f"This machine's line or name servers could not keep up: up to {self.worst:.0%} of the hosts that answer "
+            f"fell silent at once, so fetches in flight were lowered from {self._concurrency} to {self.lowest} for a "
+            f"while. Lower --jobs, or try another --nameserver."
+        )
+
+    def _allow(self, n: int, now: float) -> None:
+        self.allowed, self._changed = n, now
+        self.lowest = min(self.lowest, n)
+
+    def _forget(self, before: float) -> None:
+        while self._last:
+            host = next(iter(self._last))
+            if self._last[host][0] >= before:
+                return
+            del self._last[host]

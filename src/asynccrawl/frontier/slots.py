@@ -1,0 +1,90 @@
+"""Who may have the next slot: proven hosts first, the unknown and the doubtful within bounds. Pure; no clock.
+
+While a proven host is ready, unknown and doubtful hosts hold at most one slot in SHARE each. When none is, the
+unknown may have all slots, but while the list is still being read only by and by: good hosts may be further down.
+Doubtful hosts get what nobody else wants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .flight import Flight
+from .host import Host, Trust
+
+SHARE = 20
+_RAMP_SECONDS = 2.0
+_RAMP_FIRST = 8
+
+
+class Slots:
+    """The flights of all hosts."""
+
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._flying = [0, 0, 0]  # flights by the trust in their hosts
+        self._unheard: dict[Flight, None] = {}  # in the order of their starts
+        self._began: float | None = None
+        self._usual = 0.0  # seconds until a host is heard for the first time, on average
+        self.share = max(1, concurrency // SHARE)
+        self.in_flight = 0
+        self.ramping: float | None = None  # when it pays to ask again, since unknown hosts were held back
+
+    def start(self, flight: Flight, host: Host) -> None:
+        """A flight begins."""
+        if self._began is None:
+            self._began = flight.began
+        self._unheard[flight] = None
+        self._flying[host.trust] += 1
+        self.in_flight += 1
+        host.in_flight += 1
+
+    def heard(self, flight: Flight) -> bool:
+        """A flight's answer has begun, or the flight has ended; returns whether it was unheard until now."""
+        return self._unheard.pop(flight, flight) is None
+
+    def end(self, host: Host) -> None:
+        """A flight has ended."""
+        self._flying[host.trust] -= 1
+        self.in_flight -= 1
+        host.in_flight -= 1
+
+    def trust(self, host: Host, trust: Trust, silence: float = 0.0) -> None:
+        """What to expect of a host has changed; `silence`: after how many seconds it was heard."""
+        if trust is Trust.PROVEN and not host.proven:
+            self._usual += 0.1 * (silence - self._usual)
+            host.proven = True
+        self._flying[host.trust] -= host.in_flight
+        self._flying[trust] += host.in_flight
+        host.trust = trust
+
+    def whose_turn(self, ready: Sequence[int], more_to_come: bool, now: float) -> Trust | None:
+        """Which kind of host may start next; `ready` counts the hosts of each kind that could."""
+        proven, unknown, doubtful = ready
+        self.ramping = None
+        room = self.share if proven else self._room(now) if more_to_come else self._concurrency
+        if unknown and self._flying[Trust.UNKNOWN] < room:
+            return Trust.UNKNOWN
+        if doubtful and self._flying[Trust.DOUBTFUL] < self.share:
+            return Trust.DOUBTFUL
+        if proven:
+            return Trust.PROVEN
+        if unknown:
+            self.ramping = now + _RAMP_SECONDS / self._concurrency
+        return Trust.DOUBTFUL if doubtful else None
+
+    def silent(self, hosts: Mapping[str, Host], now: float) -> list[Flight]:
+        """The flights that were not heard for longer than their hosts' patience, oldest first.
+
+        A host that was never heard is given three times what others took, where that is more.
+        """
+        found = []
+        for flight in self._unheard:
+            host = hosts[flight.key]
+            if now - flight.began >= (host.patience if host.proven else max(host.patience, 3.0 * self._usual)):
+                found.append(flight)
+        return found
+
+    def _room(self, now: float) -> int:
+        ramp = 0.0 if self._began is None else (now - self._began) / _RAMP_SECONDS
+        return self._concurrency if ramp >= 1.0 else self.share + _RAMP_FIRST + int(ramp * self._concurrency)

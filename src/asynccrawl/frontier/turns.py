@@ -1,0 +1,83 @@
+"""The hosts that may start a hop now, by what to expect of them, and those that may at a known moment."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections import deque
+
+from .host import Host, Place, Trust
+
+
+class Turns:
+    """Ready and timed hosts. Proven and doubtful hosts take turns; of unknown ones a random one is next.
+
+    Random, since lists are sorted: were they tried in order, a stretch of dead hosts would hide the good ones behind
+    it. A host that leaves a queue leaves its entry behind, which is passed over.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._queues: tuple[deque[Host], list[Host], deque[Host]] = (deque(), [], deque())
+        self._timed: list[tuple[float, int, Host]] = []
+        self._serial = itertools.count()
+        self.ready = [0, 0, 0]
+
+    def enter(self, host: Host) -> None:
+        """The host may start now."""
+        self.leave(host)
+        host.place, host.ready_as = Place.READY, host.trust
+        self._queues[host.trust].append(host)
+        self.ready[host.trust] += 1
+
+    def leave(self, host: Host) -> None:
+        """The host may not start for now."""
+        if host.place is Place.READY:
+            self.ready[host.ready_as] -= 1
+        host.place = Place.BLOCKED
+
+    def take(self, trust: Trust) -> Host:
+        """The host of that trust whose turn it is; it leaves. There must be one."""
+        while True:
+            host = self._unknown() if trust is Trust.UNKNOWN else self._in_line(trust)
+            if host.place is Place.READY and host.ready_as is trust:
+                self.leave(host)
+                return host
+
+    def wait(self, host: Host, when: float) -> None:
+        """The host may start at `when`."""
+        if host.place is Place.TIMED and host.due == when:
+            return
+        self.leave(host)
+        host.place, host.due = Place.TIMED, when
+        heapq.heappush(self._timed, (when, next(self._serial), host))
+
+    def due(self, now: float) -> Host | None:
+        """A host whose moment has come; it leaves."""
+        first = self.earliest()
+        if first is None or first > now:
+            return None
+        host = heapq.heappop(self._timed)[2]
+        host.place = Place.BLOCKED
+        return host
+
+    def earliest(self) -> float | None:
+        """When the first of the timed hosts may start."""
+        while self._timed:
+            when, _, host = self._timed[0]
+            if host.place is Place.TIMED and host.due == when:
+                return when
+            heapq.heappop(self._timed)
+        return None
+
+    def _in_line(self, trust: Trust) -> Host:
+        queue = self._queues[trust]
+        assert isinstance(queue, deque)
+        return queue.popleft()
+
+    def _unknown(self) -> Host:
+        bag = self._queues[Trust.UNKNOWN]
+        at = self._rng.randrange(len(bag))
+        bag[at], bag[-1] = bag[-1], bag[at]
+        return bag.pop()
