@@ -24,7 +24,7 @@ import uvloop
 from asynccrawl import DirectorySink, HostLimits, ImagePolicy, ListOptions, NullSink, Sample, Settings
 from asynccrawl.admission import admit
 from asynccrawl.engine import Engine
-from asynccrawl.frontier import Frontier
+from asynccrawl.frontier import Frontier, Signal
 from asynccrawl.imaging import Facts, examine
 from asynccrawl.ledger import Ledger
 from asynccrawl.models import Hop, Outcome, Record, Request, Response
@@ -91,8 +91,9 @@ async def frontier_alone(count: int, scratch: Path) -> int:
     frontier, done = Frontier(HostLimits(per_host=8, window=10**6)), 0
     for record in records(count):
         frontier.offer(Hop.first(record, 60.0), 0.0)
-    while (hop := frontier.next(0.0)) is not None:
-        frontier.finish(hop.host, 0.0)
+    while (flight := frontier.next(0.0)) is not None:
+        frontier.heard(flight, 0.0)
+        frontier.finish(flight, 0.0, Signal.ANSWERED)
         done += 1
     return done
 

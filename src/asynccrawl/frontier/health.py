@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ..settings import HostLimits
 from .flight import Signal
 
+_EPSILON = 1e-6
 _BUDGET_AT_FIRST = 10.0
 _BUDGET_AT_MOST = 100.0
 """Retries that a host may cost before and beyond what its records earn (after Finagle's RetryBudget)."""
@@ -43,7 +44,7 @@ class Health:
     @property
     def in_flight(self) -> int:
         """How many flights the host can bear at once."""
-        return 1 if self.opened is not None else int(self.limit)
+        return 1 if self.opened is not None else int(self.limit + _EPSILON)
 
     @property
     def down(self) -> bool:
@@ -83,7 +84,7 @@ class Health:
         self.opened = None
         self.missing = self.vain = self.busy = 0
         if self.limits.adaptive:
-            self.limit = min(float(self.limits.per_host), self.limit + 1.0 / self.limit)
+            self.limit = min(float(self.limits.per_host), self.limit + 1.0 / int(self.limit + _EPSILON))
         else:
             self.limit = float(self.limits.per_host)
 
