@@ -13,7 +13,7 @@ from .outbox import Outbox
 from .protocols import Backlog
 from .state import BATCH, State
 
-_PATROL_SECONDS = 0.25
+_PATROL_SECONDS = 0.05
 
 Feed = AsyncGenerator[Sequence[Record | Failure], None]
 """Records to fetch and failures to pass on, in batches, in list order. The engine closes it."""
@@ -32,6 +32,7 @@ class Pass:
         self._slots = asyncio.BoundedSemaphore(self._settings.concurrency)
         self._wake = asyncio.Event()
         self._appetite = asyncio.Event()
+        self._hunger = asyncio.Event()
         self._refilling = False
         self._error: BaseException | None = None
         self._group = asyncio.TaskGroup()
@@ -39,15 +40,15 @@ class Pass:
         self.reading = state.frontier.more_to_come = True
         most = max(4 * BATCH, 2 * self._settings.concurrency)
         self.outbox = Outbox(self._settings.limits.buffer_bytes, most, self._stir)
-        self._hops = Hops(state, backlog, self.outbox, self._slots, self._wake.set)
+        self._hops = Hops(state, backlog, self.outbox, self._slots, self._changed)
 
     async def go(self) -> None:
         """The whole pass. Leaves the outbox closed, however it ends."""
         try:
             async with self._group:
                 self._reader = self._group.create_task(self._read())
-                patrol = self._group.create_task(self._patrol())
-                self._group.create_task(self._dispatch(patrol))
+                company = [self._group.create_task(self._patrol()), self._group.create_task(self._refill())]
+                self._group.create_task(self._dispatch(company))
                 if self._state.draining:
                     self.stop()
         except BaseExceptionGroup as group:
@@ -95,8 +96,8 @@ class Pass:
         hop = Hop.first(item, self._settings.limits.timeout)
         if self._hops.unwanted(hop) or self._hops.hosts.refused(hop):
             return
-        if self._frontier.offer(hop, self._clock()):
-            self._wake.set()
+        self._frontier.offer(hop, self._clock())
+        self._changed()
 
     async def _hungry(self) -> None:
         """Wait until reading further could help: some slot may be free for want of hosts, and results have room."""
@@ -106,7 +107,8 @@ class Pass:
 
     # --- starting
 
-    async def _dispatch(self, patrol: asyncio.Task[None]) -> None:
+    async def _dispatch(self, company: Sequence[asyncio.Task[None]]) -> None:
+        """Start hops until there are none; then the tasks that keep company end, too."""
         while not self._over():
             await self._slots.acquire()
             self._hops.let_in()
@@ -125,7 +127,8 @@ class Pass:
             if self._state.pace:
                 self._state.pace.begin()
             self._group.create_task(self._hops.carry_out(flight))
-        patrol.cancel()
+        for task in company:
+            task.cancel()
 
     def _next(self) -> Flight | None:
         """The next hop to start, if the outbox has room, the bytes a second allow it, and it is somebody's turn."""
@@ -150,9 +153,6 @@ class Pass:
 
     async def _pause(self) -> None:
         """Wait for an event, or for the moment at which a host may start again."""
-        if self._frontier.hungry and not self._refilling:
-            self._refilling = True
-            self._group.create_task(self._refill())
         self._wake.clear()
         if self._over():
             return
@@ -164,6 +164,12 @@ class Pass:
         finally:
             if timer:
                 timer.cancel()
+
+    def _changed(self) -> None:
+        """Something may start now, or windows have room. Refills wait for no slot: all may be held by the silent."""
+        if self._frontier.hungry:
+            self._hunger.set()
+        self._wake.set()
 
     def _wake_at(self) -> float | None:
         """When time alone may bring work; None when only an event can."""
@@ -179,11 +185,12 @@ class Pass:
 
     async def _refill(self) -> None:
         """Bring spilled records back into the windows that have room."""
-        try:
+        while await self._hunger.wait():
+            self._hunger.clear()
+            self._refilling = True
             while wanted := self._frontier.refills():
                 for one in wanted:
                     await self._refill_one(one)
-        finally:
             self._refilling = False
             self._stir()
 

@@ -317,6 +317,7 @@ class Frontier:
         limits = self._limits.of(name)
         host = self._hosts[name] = Host(name, limits, Health.of(limits, self._retry.budget))
         host.spacing = max(limits.spacing, self._gaps.get(name, 0.0))
+        self._slots.recall(host)
         return host
 
     def _admit(self, host: Host, hop: Hop, now: float) -> None:
@@ -354,7 +355,8 @@ class Frontier:
             return
         self._turns.leave(host)
         self._hungry.pop(host.name, None)
-        self._hosts.pop(host.name, None)
+        if self._hosts.pop(host.name, None):
+            self._slots.remember(host)
 
     def _feed(self, host: Host) -> None:
         """Ask for a refill once half the window is free, so that each one brings many records."""

@@ -22,6 +22,7 @@ class Overload:
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
         self._last: dict[str, tuple[float, bool]] = {}  # host -> its last event, in the order of their times
+        self._lost = 0
         self._changed = float("-inf")
         self.allowed = concurrency
         self.lowest = concurrency
@@ -32,19 +33,20 @@ class Overload:
 
     def note(self, host: str, lost: bool, now: float) -> None:
         """A good host was heard, or was `lost`: it fell silent, or answers after it had."""
-        self._last.pop(host, None)
+        before = self._last.pop(host, None)
+        self._lost += lost - (before is not None and before[1])
         self._last[host] = (now, lost)
 
     def review(self, now: float) -> None:
         """Lower or raise what is allowed, a step at most, in the light of the last seconds."""
         self._forget(now - WINDOW)
-        lost = sum(lost for _, lost in self._last.values())
-        share = lost / len(self._last) if self._last else 0.0
-        if lost >= HOSTS and share > SHARE:
+        share = self._lost / len(self._last) if self._last else 0.0
+        if self._lost >= HOSTS and share > SHARE:
             self.worst = max(self.worst, share)
             if now >= self._changed + WINDOW / 2:
                 self._allow(max(min(_LEAST, self._concurrency), self.allowed // 2), now)
                 self._last.clear()  # what follows shall speak for the new bound
+                self._lost = 0
         elif self.allowed < self._concurrency and now >= self._changed + _STEP_SECONDS:
             self._allow(min(self._concurrency, self.allowed + max(1, self._concurrency // 20)), now)
 
@@ -65,6 +67,8 @@ class Overload:
     def _forget(self, before: float) -> None:
         while self._last:
             host = next(iter(self._last))
-            if self._last[host][0] >= before:
+            when, lost = self._last[host]
+            if when >= before:
                 return
+            self._lost -= lost
             del self._last[host]

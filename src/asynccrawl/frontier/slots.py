@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .flight import Flight
-from .host import Host, Trust
+from .host import PATIENCE, Host, Trust
 
 SHARE = 20
 _RAMP_SECONDS = 2.0
 _RAMP_FIRST = 8
+_LEAST_PATIENCE = 0.1
+_ENOUGH_HEARD = 20
+_IDLE_HOSTS = 20_000
+"""Idle hosts of which the trust is remembered: the latest so many, a few megabytes."""
 
 
 class Slots:
@@ -24,11 +28,27 @@ class Slots:
         self._concurrency = concurrency
         self._flying = [0, 0, 0]  # flights by the trust in their hosts
         self._unheard: dict[Flight, None] = {}  # in the order of their starts
+        self._idle: dict[str, Trust] = {}
         self._began: float | None = None
+        self._first_heard = 0
         self._usual = 0.0  # seconds until a host is heard for the first time, on average
         self.share = max(1, concurrency // SHARE)
         self.in_flight = 0
         self.ramping: float | None = None  # when it pays to ask again, since unknown hosts were held back
+
+    def remember(self, host: Host) -> None:
+        """The host is idle, and its state is dropped; what to expect of it is kept, or the next record of a good host
+        would have to wait among the unknown.
+        """
+        if host.trust is not Trust.UNKNOWN:
+            self._idle[host.name] = host.trust
+            if len(self._idle) > _IDLE_HOSTS:
+                del self._idle[next(iter(self._idle))]
+
+    def recall(self, host: Host) -> None:
+        """The host is back."""
+        host.trust = self._idle.pop(host.name, Trust.UNKNOWN)
+        host.proven = host.trust is Trust.PROVEN
 
     def start(self, flight: Flight, host: Host) -> None:
         """A flight begins."""
@@ -52,7 +72,8 @@ class Slots:
     def trust(self, host: Host, trust: Trust, silence: float = 0.0) -> None:
         """What to expect of a host has changed; `silence`: after how many seconds it was heard."""
         if trust is Trust.PROVEN and not host.proven:
-            self._usual += 0.1 * (silence - self._usual)
+            self._first_heard += 1
+            self._usual += max(0.05, 1.0 / self._first_heard) * (silence - self._usual)
             host.proven = True
         self._flying[host.trust] -= host.in_flight
         self._flying[trust] += host.in_flight
@@ -74,16 +95,23 @@ class Slots:
         return Trust.DOUBTFUL if doubtful else None
 
     def silent(self, hosts: Mapping[str, Host], now: float) -> list[Flight]:
-        """The flights that were not heard for longer than their hosts' patience, oldest first.
-
-        A host that was never heard is given three times what others took, where that is more.
-        """
+        """The flights that were not heard for longer than can be expected of their hosts, oldest first."""
         found = []
+        first = self._patience()
         for flight in self._unheard:
             host = hosts[flight.key]
-            if now - flight.began >= (host.patience if host.proven else max(host.patience, 3.0 * self._usual)):
+            if now - flight.began >= (host.patience if host.proven else first):
                 found.append(flight)
         return found
+
+    def _patience(self) -> float:
+        """Seconds for a host that was never heard: six times what others took, within bounds.
+
+        Every dead host of a list costs a slot so long. Where answers take long, three times that is enough.
+        """
+        if self._first_heard < _ENOUGH_HEARD:
+            return PATIENCE
+        return min(max(_LEAST_PATIENCE, 6.0 * self._usual), max(PATIENCE, 3.0 * self._usual))
 
     def _room(self, now: float) -> int:
         ramp = 0.0 if self._began is None else (now - self._began) / _RAMP_SECONDS
