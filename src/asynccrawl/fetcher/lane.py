@@ -25,6 +25,7 @@ class Lane:
         held = True
 
         def leave() -> None:
+            """Free the place, once."""
             nonlocal held
             if held:
                 held = False

@@ -17,6 +17,7 @@ import random
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +35,8 @@ _PAUSES = (0.1, 0.3, 1.2)
 a SERVFAIL of their own (RFC 9520, 3.2)."""
 _TIMEOUT = 1.0
 """Seconds for an answer while c-ares does not know how fast the name server is (resolv.conf(5) says 5)."""
-_PATIENT_TRIES = 4
-"""Tries of the patient channel, each twice as long: 3.75 s at the least, 15 s at the most, which LOOK_UP cuts."""
+_PATIENT_TRIES = 5
+"""Tries of the patient channel, each up to twice as long as the one before: 5 s in all, or more until LOOK_UP cuts."""
 _PLACES, _PLACE_SECONDS = 128, 0.1
 """A resolver at home takes a few hundred questions at once (dnsmasq: 150). Five hundred dead names hold up a good one
 for less than half a second."""
@@ -119,7 +120,7 @@ class NameServers:
         """One question for each family, at once."""
         channel = self._patient if patient else self._quick
         name = name + "." if patient and "." in name else name  # the last dot keeps it from the search list
-        async with self._lane.place():
+        async with nullcontext() if patient else self._lane.place():  # who has waited in it once need not again
             four, six = (_question(channel, name, family) for family in (socket.AF_INET, socket.AF_INET6))
             try:
                 await _enough(four, six)
