@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 ONLY_IN = {
     "aiohttp": {"fetcher", "testing"},
+    "aiodns": {"fetcher"},
     "PIL": {"imaging", "testing", "cli"},
     "sqlite3": {"ledger"},
     "click": {"cli"},

@@ -182,11 +182,6 @@ async def test_a_port_where_nobody_listens(fetcher: HttpFetcher):
     assert (error.reason, error.retryable) == (Reason.CONNECT, True)
 
 
-async def test_names_that_cannot_exist(fetcher: HttpFetcher):
-    error = await failure(fetcher, "http://no-such-name.invalid/x.jpg")
-    assert error.reason is Reason.DNS and "no-such-name.invalid" in error.detail
-
-
 async def test_tls_where_there_is_none(fetcher: HttpFetcher):
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)

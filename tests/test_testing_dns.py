@@ -1,4 +1,4 @@
-"""The kit's name server, asked over raw sockets, by the resolver that we use, and by the fetcher."""
+"""The kit's name server, asked over raw sockets and by the resolver that we use."""
 
 from __future__ import annotations
 
@@ -7,25 +7,15 @@ import ipaddress
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import aiodns
 import pytest
 import uvloop
-from aiohttp.resolver import AsyncResolver
 
-from asynccrawl.errors import FetchError
-from asynccrawl.fetcher import http as fetcher_module
-from asynccrawl.models import Reason, Response
-from asynccrawl.settings import Network
-from asynccrawl.testing import DnsAnswer, DnsServer, ImageServer
+from asynccrawl.testing import DnsAnswer, DnsServer
 from asynccrawl.testing.dns_wire import BadQuery, encode_name, read_query
 
-from .conftest import LOOPBACK
-from .fetching import fate, outcome
 from .raw_client import STEP, soon
 
 A, CNAME, AAAA, HTTPS = 1, 5, 28, 65
@@ -295,87 +285,3 @@ async def test_the_real_resolver_asks_again_over_tcp(dns: DnsServer) -> None:
 async def test_the_real_resolver_gives_up_on(dns: DnsServer, lie: Any) -> None:
     dns.add("cats.example", DnsAnswer(("127.0.0.1",), lie=lie))
     assert await resolved(dns, "cats.example", timeout=0.05) == TIMEOUT
-
-
-# The fetcher
-
-
-@pytest.fixture
-def our_names(dns: DnsServer, monkeypatch: pytest.MonkeyPatch) -> DnsServer:
-    """The fetcher's resolver asks the kit's name server."""
-    monkeypatch.setattr(fetcher_module, "AsyncResolver", partial(AsyncResolver, nameservers=[dns.nameserver]))
-    return dns
-
-
-@pytest.mark.parametrize(
-    ("answers", "retryable"),
-    [
-        (["NXDOMAIN"], False),
-        ([DnsAnswer()], False),
-        (["SERVFAIL"], True),
-        (["REFUSED"], True),
-        ([DnsAnswer(cname="cats.example")], False),
-        ([DnsAnswer(lie="garbage")], True),
-    ],
-    ids=["nxdomain", "nodata", "servfail", "refused", "loop", "garbage"],
-)
-async def test_a_name_that_is_not_resolved(
-    our_names: DnsServer, tmp_path: Path, answers: list[Any], retryable: bool
-) -> None:
-    our_names.add("cats.example", *answers)
-    error = await fate("http://cats.example:9/x.jpg", tmp_path)
-    assert isinstance(error, FetchError)
-    assert (error.reason, error.retryable) == (Reason.DNS, retryable), error
-    assert "cats.example" in error.detail
-
-
-@pytest.mark.parametrize("lie", ["silence", "wrong_id", "wrong_name"])
-async def test_a_name_server_that_says_nothing_of_use(our_names: DnsServer, tmp_path: Path, lie: Any) -> None:
-    our_names.add("cats.example", DnsAnswer(("127.0.0.1",), lie=lie))
-    error = await fate("http://cats.example:9/x.jpg", tmp_path, seconds=0.2)
-    assert isinstance(error, FetchError) and (error.reason, error.retryable) == (Reason.TIMEOUT, True)
-    assert our_names.audit.count("cats.example", "A") >= 1
-
-
-@pytest.mark.parametrize(
-    "answer",
-    ["127.0.0.1", DnsAnswer(("127.0.0.1",), delay=STEP), DnsAnswer(("127.0.0.1",), truncated=True)],
-    ids=["plain", "slow", "tcp"],
-)
-async def test_a_name_that_is_resolved(
-    our_names: DnsServer, server: ImageServer, tmp_path: Path, answer: DnsAnswer | str
-) -> None:
-    our_names.add("cats.example", answer)
-    server.add("/x", b"body")
-    got = await fate(server.url("/x", "cats.example"), tmp_path)
-    assert isinstance(got, Response) and got.data == b"body"
-    assert server.audit.hosts == ["cats.example"]
-
-
-async def test_names_that_lead_inside_are_blocked_in_every_turn(
-    our_names: DnsServer, server: ImageServer, tmp_path: Path
-) -> None:
-    server.add("/x", b"body")
-    our_names.add("rebinding.example", "192.0.2.1", "127.0.0.1")
-    our_names.add("both.example", DnsAnswer(("10.0.0.1", "127.0.0.1")))
-    our_names.add("six.example", DnsAnswer(("::ffff:127.0.0.1",)))
-    for name in ("rebinding.example", "rebinding.example", "both.example", "six.example"):
-        error = await fate(server.url("/x", name), tmp_path, replace(LOOPBACK, network=Network()))
-        assert isinstance(error, FetchError) and (error.reason, error.retryable) == (Reason.BLOCKED_ADDRESS, False)
-    assert our_names.audit.count("rebinding.example", "A") == 2
-    assert server.audit.count() == 0
-
-
-async def test_silent_names_do_not_hold_up_good_ones(our_names: DnsServer, server: ImageServer, tmp_path: Path) -> None:
-    server.add("/x", b"body")
-    our_names.add("cats.example", "127.0.0.1")
-    fetcher = await fetcher_module.HttpFetcher.open(LOOPBACK, tmp_path)
-    for n in range(40):
-        our_names.add(f"dead{n}.example", DnsAnswer(lie="silence"))
-    dead = [asyncio.create_task(outcome(fetcher, f"http://dead{n}.example:9/", 1.0)) for n in range(40)]
-    await soon(lambda: our_names.audit.count(type="A") == 40)
-    got = await outcome(fetcher, server.url("/x", "cats.example"), 1.0)
-    assert isinstance(got, Response)
-    assert not any(task.done() for task in dead)
-    assert {getattr(end, "reason", None) for end in await asyncio.gather(*dead)} == {Reason.TIMEOUT}
-    await fetcher.aclose()

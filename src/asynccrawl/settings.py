@@ -43,6 +43,28 @@ def _network(cidr: str) -> None:
         ) from error
 
 
+def _name_servers(servers: Any) -> None:
+    if isinstance(servers, str):
+        raise ValueError(f"nameserver is the text {servers!r:.60}; it must be a tuple of texts")
+    for server in servers:
+        text = server if isinstance(server, str) else ""
+        ported = text.count(":") == 1 or text.startswith("[")
+        address, _, port = text.rpartition(":") if ported else (text, "", "53")
+        bracketed = address.startswith("[") and address.endswith("]")
+        try:
+            version = ipaddress.ip_address(address[1:-1] if bracketed else address).version
+            good = (
+                port.isascii()
+                and port.isdigit()
+                and 0 < int(port[:6]) < 65_536
+                and bracketed == (ported and version == 6)
+            )
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError(f"nameserver names {server!r:.60}; it must be an address, IP:PORT or [IPv6]:PORT")
+
+
 def _digest(labels: Iterable[str] | None) -> str | None:
     """A short text that differs when the labels do."""
     return None if labels is None else hashlib.sha256("\0".join(sorted(labels)).encode()).hexdigest()
@@ -186,6 +208,7 @@ class Network:
         _at_least(self, 0, "max_redirects")
         for cidr in self.allow_net:
             _network(cidr)
+        _name_servers(self.nameserver)
         if not self.user_agent or not self.user_agent.isprintable() or not self.user_agent.isascii():
             raise ValueError(f"user_agent is {self.user_agent!r}; it must be printable ASCII text")
 

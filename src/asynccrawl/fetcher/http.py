@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
-from aiohttp.resolver import AsyncResolver
 from yarl import URL
 
 from .. import urls
@@ -19,6 +18,7 @@ from ..settings import Network, Settings
 from .body import check_length, read_body
 from .connector import CleanConnector
 from .guard import Guard
+from .resolver import Resolver
 from .translate import refused, translate
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -43,7 +43,8 @@ class HttpFetcher:
         network = settings.network
         connector = CleanConnector(
             limit=0,  # the frontier and the engine's slots are the limits
-            resolver=AsyncResolver(timeout=5.0, tries=2),
+            resolver=await Resolver.open(network.nameserver),
+            use_dns_cache=False,  # the resolver keeps names itself
             ssl=await asyncio.to_thread(_tls, network),
             socket_factory=Guard(network.allow_net).socket,
             keepalive_timeout=_KEEPALIVE,

@@ -13,12 +13,11 @@ import aiohttp
 from ..errors import FetchError
 from ..models import Reason
 from .guard import BLOCKED
+from .resolver import NotResolved
 
 _STATUS = {403: Reason.HTTP_403, 404: Reason.HTTP_404, 410: Reason.HTTP_410, 429: Reason.HTTP_429}
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}
-_PERMANENT_DNS = {1, 4, 8}
-"""c-ares: ARES_ENODATA, ARES_ENOTFOUND, ARES_EBADNAME (ares.h). The others may pass: SERVFAIL, REFUSED, TIMEOUT ..."""
 
 
 def refused(status: int, headers: Mapping[str, str], now: datetime) -> FetchError:
@@ -72,10 +71,10 @@ def translate(error: Exception) -> FetchError:
 
 
 def _dns(error: aiohttp.ClientConnectorDNSError) -> FetchError:
-    cause = error.os_error.__cause__
-    code = cause.args[0] if cause is not None and cause.args else None
-    text = error.os_error.strerror or str(error.os_error)
-    return FetchError(Reason.DNS, code not in _PERMANENT_DNS, f"the name {error.host} was not resolved: {text}")
+    cause = error.os_error
+    permanent = isinstance(cause, NotResolved) and cause.permanent
+    text = _short(cause.strerror or cause)
+    return FetchError(Reason.DNS, not permanent, f"the name {error.host} was not resolved: {text}")
 
 
 def _connect(error: aiohttp.ClientConnectorError) -> FetchError:
