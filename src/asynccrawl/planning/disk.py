@@ -23,7 +23,8 @@ def disk_of(dest: str | os.PathLike[str], files: int, directories: int) -> Disk:
 
 def _existing(path: Path) -> Path:
     """The path, or the nearest directory above it that exists."""
-    for candidate in (path, *path.absolute().parents):
+    path = path.absolute()
+    for candidate in (path, *path.parents):
         # os.path.exists, unlike Path.exists on Python 3.11, is False where looking is not permitted.
         if os.path.exists(candidate):  # noqa: PTH110
             return candidate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,8 +130,14 @@ class Survey:
         tally.records += 1
 
     def _label_counts(self) -> LabelCounts | None:
-        ranked = sorted((n, label) for label, n in self._labels.items())
-        if not ranked:
+        counts = sorted(self._labels.values())
+        if not counts:
             return None
-        least, median, most = ((label, n) for n, label in (ranked[0], ranked[len(ranked) // 2], ranked[-1]))
-        return LabelCounts(least, median, most, sum(n < (self._per_label or 0) for n, _ in ranked))
+        ranks = (0, len(counts) // 2, len(counts) - 1)
+        least, median, most = ((self._label_at(rank, counts), counts[rank]) for rank in ranks)
+        return LabelCounts(least, median, most, bisect_left(counts, self._per_label or 0))
+
+    def _label_at(self, rank: int, counts: list[int]) -> str:
+        """The label at a rank by records, then by name; without pairs for a list in which every label is another."""
+        n = counts[rank]
+        return sorted(label for label, m in self._labels.items() if m == n)[rank - bisect_left(counts, n)]

@@ -68,8 +68,11 @@ def _labels(plan: Figures) -> str:
     (poorest, least), (middle, median), (richest, most) = (
         (printable(label, 40), n) for label, n in (counts.least, counts.median, counts.most)
     )
-    spread = f"{least:,} ({poorest}) to {most:,} ({richest}) records, median {median:,} ({middle})"
-    text = f"{_many(plan.labels, 'label')}: {spread}."
+    text = (
+        f"{plan.labels:,} labels: {least:,} ({poorest}) to {most:,} ({richest}) records, median {median:,} ({middle})."
+    )
+    if plan.labels == 1:
+        text = f"1 label: {richest}, with {_many(most, 'record')}."
     if plan.unlabelled:
         text += f" {_many(plan.unlabelled, 'record')} without one."
     if plan.per_label is not None:
@@ -82,7 +85,7 @@ def _labels(plan: Figures) -> str:
 def _pace(plan: Figures) -> str:
     if not plan.bounds:
         return ""
-    lines = [f"It takes at least {span_of(plan.least_seconds)}, as the politeness limits have it:"]
+    lines = [f"It takes at least {span_of(plan.least_seconds)} by these limits:"]
     lines += [f"{span_of(bound.seconds):>14}  {_bound(bound)}" for bound in plan.bounds]
     assumed = (
         f"Assumed: {REQUEST_SECONDS:g} s from a request to its whole picture. Slow servers, dead hosts and retries"
@@ -111,9 +114,9 @@ def _disk(disk: Disk) -> str:
 def _free(disk: Disk) -> list[str]:
     path = printable(disk.path, 60)
     if disk.free_bytes is None:
-        return [f"How much is free at {path} is not known."]
+        return [f"How much is free in {path} is not known."]
     inodes = "" if disk.free_inodes is None else f", and room for {disk.free_inodes:,} files"
-    lines = [f"Free at {path}: {size_of(disk.free_bytes)}{inodes}."]
+    lines = [f"Free in {path}: {size_of(disk.free_bytes)}{inodes}."]
     if disk.free_bytes < disk.bytes:
         lines.append("WARNING: that is too little. Take another DEST, or fewer records (--per-label, --only-labels).")
     elif disk.free_bytes < disk.most:
