@@ -47,10 +47,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "opening": MIDDLE | {"engine", "recorder", "job", "subset", "quota", "adoption"},
     "adoption": BASE | {"decoder", "ledger", "screening", "sinks"},
     "building": BASE | {"subset", "sinks", "ledger"},
+    "planning": BASE | {"sources", "admission", "report", "subset"},
     "api": MIDDLE | {"recorder", "job", "opening"},
-    "cli": MIDDLE | {"recorder", "job", "opening", "api", "testing", "building", "subset"},
+    "cli": MIDDLE | {"recorder", "job", "opening", "api", "testing", "building", "planning", "subset"},
     "testing": MIDDLE | {"engine"},
-    "__init__": MIDDLE | {"api", "building", "subset"},
+    "__init__": MIDDLE | {"api", "building", "planning", "subset"},
     "__main__": {"cli"},
 }
 ONLY_IN = {
@@ -121,10 +122,10 @@ def test_everything_public_is_documented(path: Path):
 
 def test_the_public_names_are_these():
     assert set(asynccrawl.__all__) == {
-        "CrawlError", "DestinationBusy", "DirectorySink", "Failure", "Grouping", "HostLimits", "ImagePolicy", "Limits",
-        "ListError", "ListOptions", "MemorySink", "Network", "NullSink", "Outcome", "Reason", "Report", "Request",
-        "RetryPolicy", "Sample", "Settings", "SettingsError", "Sink", "Status", "StorageError", "SubsetReport",
-        "SubsetSink", "TeeSink", "build_subset", "crawl", "crawl_sync", "stream",
+        "CrawlError", "DestinationBusy", "DirectorySink", "Failure", "Grouping", "HostLimits", "ImagePolicy",
+        "Limits", "ListError", "ListOptions", "MemorySink", "Network", "NullSink", "Outcome", "Plan", "Reason",
+        "Report", "Request", "RetryPolicy", "Sample", "Settings", "SettingsError", "Sink", "Status", "StorageError",
+        "SubsetReport", "SubsetSink", "TeeSink", "build_subset", "crawl", "crawl_sync", "plan", "stream",
     }  # fmt: skip
     assert all(hasattr(asynccrawl, name) for name in asynccrawl.__all__)
 

@@ -9,6 +9,7 @@ from .api import crawl, crawl_sync, stream
 from .building import SubsetReport, build_subset
 from .errors import CrawlError, DestinationBusy, ListError, SettingsError, StorageError
 from .models import Failure, Outcome, Reason, Request, Sample, Status
+from .planning import Plan, plan
 from .report import Report
 from .settings import HostLimits, ImagePolicy, Limits, ListOptions, Network, RetryPolicy, Settings
 from .sinks import DirectorySink, MemorySink, NullSink, Sink, SubsetSink, TeeSink
@@ -31,6 +32,7 @@ __all__ = [
     "Network",
     "NullSink",
     "Outcome",
+    "Plan",
     "Reason",
     "Report",
     "Request",
@@ -47,5 +49,6 @@ __all__ = [
     "build_subset",
     "crawl",
     "crawl_sync",
+    "plan",
     "stream",
 ]

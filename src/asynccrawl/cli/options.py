@@ -1,4 +1,4 @@
-"""The flags of `crawl`, and the Settings they make: a flag is a field of the same words."""
+"""The flags of `crawl` and `plan`, and the Settings they make: a flag is a field of the same words."""
 
 from __future__ import annotations
 
@@ -65,15 +65,11 @@ def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     return tuple({"jpg": "jpeg", "tif": "tiff"}.get(name, name) for name in names)
 
 
-_OPTIONS: list[Callable[[Any], Any]] = [
+_PLAN_OPTIONS: list[Callable[[Any], Any]] = [
     click.option("-j", "--jobs", "--concurrency", "concurrency", default=100, show_default=True, metavar="N", type=int,
                  help="Fetches in flight over all hosts."),
-    click.option("-r", "--retry", "retries", default=3, show_default=True, metavar="N", type=int,
-                 help="Further tries after a failure that may pass."),
     click.option("-s", "--sleep", default=0.0, show_default=True, metavar="SECONDS", type=float,
                  help="Seconds a slot rests after each image."),
-    click.option("-t", "--timeout", default=60.0, show_default=True, metavar="SECONDS", type=float,
-                 help="Seconds that one attempt may spend fetching."),
     click.option("-o", "--offset", default=0, show_default=True, metavar="N", type=int,
                  help="Leading records of the list to pass over."),
     click.option("--per-host", default=8, show_default=True, metavar="N", type=int, help="Fetches in flight per host."),
@@ -88,6 +84,13 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--only-labels", default=None, metavar="FILE|GROUPS",
                  help="Fetch only these labels: imagenet12, a grouping, or a text file with a label a line."),
     click.option("--per-label", default=None, metavar="N", type=int, help="Save at most N images of each label."),
+]  # fmt: skip
+"""What decides, before anything is fetched, how much a crawl is and how long it takes at least."""
+_FETCH_OPTIONS: list[Callable[[Any], Any]] = [
+    click.option("-r", "--retry", "retries", default=3, show_default=True, metavar="N", type=int,
+                 help="Further tries after a failure that may pass."),
+    click.option("-t", "--timeout", default=60.0, show_default=True, metavar="SECONDS", type=float,
+                 help="Seconds that one attempt may spend fetching."),
     click.option("--max-bytes", default="64M", show_default=True, type=Amount(binary=True), help="Largest body."),
     click.option("--max-pixels", default="50M", show_default=True, type=Amount(), help="Largest width x height."),
     click.option("--decode", default="full", show_default=True, type=click.Choice(["full", "header", "none"]),
@@ -109,43 +112,43 @@ _OPTIONS: list[Callable[[Any], Any]] = [
 
 def crawl_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add every flag that becomes a setting."""
-    for option in reversed(_OPTIONS):
+    return _with(_PLAN_OPTIONS + _FETCH_OPTIONS, function)
+
+
+def plan_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the flags that become a setting and change what a plan says."""
+    return _with(_PLAN_OPTIONS, function)
+
+
+def _with(options: list[Callable[[Any], Any]], function: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(options):
         function = option(function)
     return function
 
 
 def settings_of(o: dict[str, Any]) -> Settings:
-    """The settings that the flags `o` mean. Raises click.UsageError naming the flag's trouble."""
+    """The settings that the flags `o` mean; what a command has no flag for keeps its default.
+
+    Raises click.UsageError naming the flag's trouble.
+    """
     try:
         return Settings(
             concurrency=o["concurrency"],
-            hosts=HostLimits(per_host=o["per_host"], rate=o["rate"]),
-            retry=RetryPolicy(retries=o["retries"]),
-            limits=Limits(timeout=o["timeout"], sleep=o["sleep"], max_bytes=o["max_bytes"], limit_rate=o["limit_rate"]),
+            hosts=HostLimits(**_given(o, "per_host", "rate")),
+            retry=RetryPolicy(**_given(o, "retries")),
+            limits=Limits(**_given(o, "timeout", "sleep", "max_bytes", "limit_rate")),
             network=Network(
-                allow_net=o["allow_net"],
-                nameserver=o["nameserver"],
-                user_agent=o["user_agent"],
-                ca_file=o["ca_file"],
-                insecure=o["insecure"],
-                robots=o["robots"],
-                ignore_opt_out=o["ignore_opt_out"],
+                **_given(o, "allow_net", "nameserver", "user_agent", "ca_file", "insecure", "robots", "ignore_opt_out")
             ),
-            image=ImagePolicy(
-                decode=o["decode"],
-                formats=o["formats"],
-                max_pixels=o["max_pixels"],
-                placeholders=o["placeholders"],
-            ),
+            image=ImagePolicy(**_given(o, "decode", "formats", "max_pixels", "placeholders")),
             list=ListOptions(
                 format=o["list_format"],
-                url_col=o["url_col"],
-                key_col=o["key_col"],
-                label_col=o["label_col"],
-                offset=o["offset"],
-                only_labels=o["only_labels"],
-                per_label=o["per_label"],
+                **_given(o, "url_col", "key_col", "label_col", "offset", "only_labels", "per_label"),
             ),
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _given(o: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: o[name] for name in names if name in o}
