@@ -23,6 +23,7 @@ LEAVES = {
     "pacing",
     "quota",
     "retry",
+    "robots",
     "fetcher",
     "imaging",
     "decoder",
@@ -65,6 +66,7 @@ ONLY_IN = {
     "pyarrow": {"sources"},
     "cryptography": {"testing"},
     "backports": {"sources"},
+    "protego": {"robots"},
 }
 
 
@@ -135,6 +137,6 @@ def test_importing_loads_no_extra_and_nothing_of_the_command():
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
-    extras = {"skimage", "sklearn", "numpy", "pyarrow", "datasets", "cryptography"}
+    extras = {"skimage", "sklearn", "numpy", "pyarrow", "datasets", "cryptography", "protego"}
     assert not loaded & extras
     assert not loaded & {"rich", "click", "uvloop", "asynccrawl.testing", "asynccrawl.cli"}

@@ -61,5 +61,11 @@ def test_overhead_measures_every_part():
     assert len(rows) == 8
 
 
+def test_the_frontier_gives_every_request_out_once_whatever_the_shape():
+    out = ran("frontier.py", "--quick")
+    assert "5,000 requests, each out exactly once" in out
+    assert len(re.findall(r"^\w.*  +[\d,]+ +[\d.]+ +[\d.]+$", out, re.MULTILINE)) == 7
+
+
 def test_ours_alone_and_the_sorted_list():
     assert re.search(r"20 JPEGs .* median \d+ images/s", ran("kit.py", "--records", 20, "--rounds", 1))
