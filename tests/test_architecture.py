@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(LEAVES, BASE),
     "sinks": BASE | {"subset"},
     "decoder": BASE | {"imaging"},
-    "engine": BASE | {"frontier", "retry", "imaging", "quota", "pacing"},
+    "engine": BASE | {"frontier", "retry", "imaging", "quota", "pacing", "robots"},
     "recorder": BASE | {"screening", "sinks", "ledger", "quota"},
     "job": MIDDLE | {"engine", "recorder"},
     "opening": MIDDLE | {"engine", "recorder", "job", "subset", "quota", "adoption"},

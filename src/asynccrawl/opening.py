@@ -23,6 +23,7 @@ from .ledger import FILE_NAME, Ledger, Lock
 from .pacing import Pace
 from .quota import Quota
 from .recorder import OnOutcome, Recorder
+from .robots import Robots
 from .screening import Screening
 from .settings import Settings
 from .sinks import DirectorySink, Sink, close_sink, suits_a_crawl
@@ -110,7 +111,9 @@ async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Par
     stack.push_async_callback(fetcher.aclose)
     decoder = ThreadDecoder(settings.image)
     stack.push_async_callback(decoder.aclose)
-    engine = Engine(settings, fetcher, decoder, quota=parts.quota, pace=pace)
+    agent = settings.network.user_agent
+    robots = await asyncio.to_thread(Robots, agent) if settings.network.robots else None
+    engine = Engine(settings, fetcher, decoder, quota=parts.quota, pace=pace, robots=robots)
     for host, seconds in (await parts.ledger.holds()).items():
         engine.restore_hold(host, seconds)
     return Job(entries(urls, settings.list), settings, parts.ledger, engine, parts.recorder)

@@ -23,6 +23,7 @@ from ..frontier import Frontier
 from ..models import Result
 from ..pacing import Pace
 from ..quota import Quota
+from ..robots import Robots
 from ..settings import Settings
 from .hosts import left_alone
 from .passing import Feed, Pass
@@ -45,7 +46,8 @@ class Engine:
     """Runs passes over records. The frontier outlives a pass, so limits and holds do too.
 
     `quota` says which labels have enough pictures; without one all records are fetched. `pace` bounds bytes a second;
-    the fetcher must have the same one. `clock` gives monotonic seconds; `rng` draws the jitter of retries.
+    the fetcher must have the same one. With `robots` every site's robots.txt is asked first. `clock` gives monotonic
+    seconds; `rng` draws the jitter of retries.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class Engine:
         *,
         quota: Quota | None = None,
         pace: Pace | None = None,
+        robots: Robots | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
         rng = rng or random.Random()
         frontier = Frontier(settings.hosts, settings.retry, settings.concurrency, rng)
         self._state = State(settings, fetcher, decoder, clock, rng, frontier, quota=quota, pace=pace)
+        self._state.robots = robots
         self._pass: Pass | None = None
 
     @property

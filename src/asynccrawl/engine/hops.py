@@ -10,9 +10,10 @@ from dataclasses import replace
 from .. import urls
 from ..errors import FetchError, InvalidImage, SettingsError
 from ..frontier import Flight
-from ..models import Hop, Reason, Response
+from ..models import Hop, Purpose, Reason, Response
 from ..quota import Verdict
 from ..retry import delay
+from .consent import Consent
 from .deferred import Deferred
 from .fetching import Fetching
 from .hosts import Hosts, not_begun
@@ -37,6 +38,7 @@ class Hops:
         self._wake = wake
         self._quota = state.quota
         self._deferred = Deferred(state.quota) if state.quota else None
+        self._consent = Consent(state, state.robots, self._go_on) if state.robots else None
         self.hosts = Hosts(state, backlog, self._refused)
         self.active = 0
 
@@ -47,8 +49,24 @@ class Hops:
         self._outbox.put(unwanted_of(hop, self._quota.full(hop.record.label)))
         return True
 
-    def begins(self, hop: Hop) -> bool:
-        """Whether a hop whose turn it is should be carried out. A label's quota may make it wait, or end it."""
+    def begins(self, flight: Flight) -> bool:
+        """Whether a hop whose turn it is should be carried out. robots.txt or a label's quota may make it wait, or end
+        it.
+        """
+        hop = flight.hop
+        if hop.purpose is Purpose.ROBOTS:
+            return True
+        if self._consent:
+            if error := self._consent.refusal(flight):
+                self._refused(hop, error)
+                return False
+            if self._consent.waits(flight):
+                return False
+            if flight.hop is not hop:
+                return True  # its place was taken by a robots hop
+        return self._within_quota(hop)
+
+    def _within_quota(self, hop: Hop) -> bool:
         if self._quota is None or hop.hops:
             return True
         if self.unwanted(hop):
@@ -72,6 +90,9 @@ class Hops:
             began = self._state.clock()
             answer = await self._fetch(flight)
             spent = self._state.clock() - began
+            if hop.purpose is Purpose.ROBOTS:
+                await self._on_robots(flight, answer)
+                return
             if answer is None:
                 self._evicted(replace(hop, elapsed=hop.elapsed + spent))
                 return
@@ -86,6 +107,12 @@ class Hops:
         finally:
             self.active -= 1
             self._wake()
+
+    async def _on_robots(self, flight: Flight, answer: Response | FetchError | None) -> None:
+        assert self._consent
+        await self.hosts.remember(flight.key, answer)
+        if not self._state.draining:
+            await self._consent.answered(flight.hop, answer)
 
     def _ends(self, hop: Hop) -> None:
         """An attempt came to nothing, so its label may need another record."""
@@ -123,6 +150,10 @@ class Hops:
 
     def _refused(self, hop: Hop, error: FetchError) -> None:
         """The end of a hop whose host was given up. If the host is to get a second chance, the row just waits."""
+        if hop.purpose is Purpose.ROBOTS:
+            for waiting in self._consent.give_up(hop) if self._consent else ():
+                self._refused(waiting, error)
+            return
         if hop.hops:
             self._ends(hop)
         if hop.host not in self._state.down or self._state.last_pass:

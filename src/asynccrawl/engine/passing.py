@@ -119,7 +119,7 @@ class Pass:
                 self._slots.release()
                 await self._pause()
                 continue
-            if not self._hops.begins(flight.hop):
+            if not self._hops.begins(flight):
                 self._frontier.withdraw(flight, self._clock())
                 self._slots.release()
                 continue
@@ -153,6 +153,7 @@ class Pass:
 
     async def _pause(self) -> None:
         """Wait for an event, or for the moment at which a host may start again."""
+        self._changed()  # what was withdrawn may have made room in a window
         self._wake.clear()
         if self._over():
             return

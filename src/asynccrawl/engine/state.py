@@ -11,6 +11,7 @@ from ..frontier import Frontier
 from ..models import Record
 from ..pacing import Pace
 from ..quota import Quota
+from ..robots import Robots
 from ..settings import Settings
 from .protocols import Decoder, Fetcher
 
@@ -37,6 +38,7 @@ class State:
     held: dict[str, float] = field(default_factory=dict)
     quota: Quota | None = None
     pace: Pace | None = None
+    robots: Robots | None = None
     passes: int = 0
     chances: int = 0
     draining: bool = False

@@ -24,7 +24,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..models import Hop
+from ..models import Hop, Purpose
 from ..settings import HostLimits, RetryPolicy
 from .flight import Flight, Signal
 from .health import Health
@@ -136,7 +136,9 @@ class Frontier:
         host = self._hosts.get(hop.host) or self._new(hop.host)
         if doubtful and not host.in_flight and host.trust is Trust.UNKNOWN:
             host.trust = Trust.DOUBTFUL
-        if at > now:
+        if hop.purpose is Purpose.ROBOTS:
+            heapq.heappush(host.keys, (at, next(self._serial), hop))
+        elif at > now:
             heapq.heappush(host.delayed, (at, next(self._serial), hop))
         else:
             host.queue.appendleft(hop)
@@ -221,6 +223,18 @@ class Frontier:
         self._gaps[key] = gap
         if host := self._hosts.get(key):
             host.spacing = max(host.limits.spacing, gap)
+
+    def gate(self, key: str, now: float) -> None:
+        """Start nothing but robots hops on the host until `ungate`."""
+        host = self._hosts.get(key) or self._new(key)
+        host.gated = True
+        self._place(host, now)
+
+    def ungate(self, key: str, now: float) -> None:
+        """The host's robots.txt is known."""
+        if host := self._hosts.get(key):
+            host.gated = False
+            self._place(host, now)
 
     def close(self, key: str) -> list[Hop]:
         """Give a host up for now; returns its queued hops. Its spilled records stay in the backlog."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import heapq
+import itertools
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -41,6 +42,8 @@ class Host:
     health: Health
     queue: deque[Hop] = field(default_factory=deque)
     delayed: list[tuple[float, int, Hop]] = field(default_factory=list)
+    keys: list[tuple[float, int, Hop]] = field(default_factory=list)  # robots hops, which pass the gate
+    gated: bool = False
     in_flight: int = 0
     spilled: int = 0
     refilling: bool = False
@@ -60,7 +63,7 @@ class Host:
     @property
     def known(self) -> int:
         """Hops in memory, in flight included."""
-        return len(self.queue) + len(self.delayed) + self.in_flight
+        return len(self.queue) + len(self.delayed) + len(self.keys) + self.in_flight
 
     @property
     def window(self) -> int:
@@ -83,19 +86,26 @@ class Host:
 
     def startable_at(self) -> float:
         """The earliest moment at which the host could start a hop, if its limit in flight allows."""
-        if self.in_flight >= self.most or not (self.queue or self.delayed):
+        if self.in_flight >= self.most:
+            return float("inf")
+        if self.keys:
+            return max(self.turn, self.keys[0][0])
+        if self.gated or not (self.queue or self.delayed):
             return float("inf")
         return self.turn if self.queue else max(self.turn, self.delayed[0][0])
 
     def take(self, now: float) -> Hop:
-        """The hop whose turn it is: a retry that is due, or else the next in line."""
+        """The hop whose turn it is: for robots.txt, or a retry that is due, or else the next in line."""
+        if self.keys:
+            return heapq.heappop(self.keys)[2]
         if self.delayed and self.delayed[0][0] <= now:
             return heapq.heappop(self.delayed)[2]
         return self.queue.popleft()
 
     def empty(self) -> list[Hop]:
         """Everything that has not started, which is forgotten, and so are the spilled records."""
-        hops = [*self.queue, *(hop for _, _, hop in self.delayed)]
+        hops = [*self.queue, *(hop for _, _, hop in itertools.chain(self.delayed, self.keys))]
+        self.keys.clear()
         self.queue.clear()
         self.delayed.clear()
         self.spilled = 0

@@ -88,9 +88,10 @@ def safe_name(text: str, digested: str) -> str:
 
 
 class Purpose(enum.StrEnum):
-    """What a hop is for. (robots.txt joins when it gates its host.)"""
+    """What a hop is for: a record's picture, or the robots.txt that its host waits for."""
 
     IMAGE = "image"
+    ROBOTS = "robots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Hop:
 
     `attempt` counts from 1; `hops` is the number of redirects followed in this attempt; `seconds_left` is what
     remains of the attempt's deadline, which counts fetching and never waiting; `elapsed` is what the record has
-    spent fetching so far, over all attempts (seconds).
+    spent fetching so far, over all attempts (seconds). `gates`: of a robots hop, the origin that it is about.
     """
 
     record: Record
@@ -110,6 +111,7 @@ class Hop:
     hops: int = 0
     elapsed: float = 0.0
     purpose: Purpose = Purpose.IMAGE
+    gates: str | None = None
 
     @classmethod
     def first(cls, record: Record, seconds: float, attempt: int = 1) -> Hop:
