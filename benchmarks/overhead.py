@@ -69,7 +69,7 @@ class NullFetcher:
 class NullDecoder:
     """Takes everything for a picture."""
 
-    async def examine(self, body: bytes | Path, content_type: str | None) -> Facts:
+    async def examine(self, body: bytes | Path, content_type: str | None, whole: bool = False) -> Facts:
         return FACTS
 
 

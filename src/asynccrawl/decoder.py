@@ -11,6 +11,7 @@ import os
 import queue
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ _Answer = tuple["asyncio.Future[Facts]", Facts | Exception]
 class _Job(NamedTuple):
     body: bytes | Path
     content_type: str | None
+    whole: bool
     future: asyncio.Future[Facts]
 
 
@@ -36,12 +38,13 @@ class ThreadDecoder:
 
     def __init__(self, policy: ImagePolicy, threads: int | None = None) -> None:
         self._policy = policy
+        self._fully = replace(policy, decode="full")
         self._count = threads or (os.cpu_count() or 1) + 1
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
-    async def examine(self, body: bytes | Path, content_type: str | None) -> Facts:
-        """The facts of a body. Raises InvalidImage."""
+    async def examine(self, body: bytes | Path, content_type: str | None, whole: bool = False) -> Facts:
+        """The facts of a body; `whole`: decode it in full, whatever the policy says. Raises InvalidImage."""
         if not self._threads:
             self._threads = [
                 threading.Thread(target=self._work, name="asynccrawl-decoder", daemon=True) for _ in range(self._count)
@@ -49,7 +52,7 @@ class ThreadDecoder:
             for thread in self._threads:
                 thread.start()
         future: asyncio.Future[Facts] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(body, content_type, future))
+        self._jobs.put(_Job(body, content_type, whole, future))
         return await future
 
     async def aclose(self) -> None:
@@ -79,7 +82,7 @@ class ThreadDecoder:
 
     def _answer(self, job: _Job) -> Facts | Exception:
         try:
-            return examine(job.body, self._policy, job.content_type)
+            return examine(job.body, self._fully if job.whole else self._policy, job.content_type)
         except InvalidImage as error:
             return error
         except MemoryError:

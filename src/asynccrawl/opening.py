@@ -107,7 +107,7 @@ async def _quota(settings: Settings, ledger: Ledger) -> Quota | None:
 async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Parts, spool: Path) -> Job:
     rate = settings.limits.limit_rate
     pace = None if rate is None else Pace(rate, time.monotonic)
-    fetcher = await HttpFetcher.open(settings, spool)
+    fetcher = await HttpFetcher.open(settings, spool, pace)
     stack.push_async_callback(fetcher.aclose)
     decoder = ThreadDecoder(settings.image)
     stack.push_async_callback(decoder.aclose)

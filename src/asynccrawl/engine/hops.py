@@ -215,7 +215,7 @@ class Hops:
         size = len(body) if isinstance(body, bytes) else 0
         self._outbox.reserve(size)
         try:
-            facts = await self._state.decoder.examine(body, response.content_type)
+            facts = await self._state.decoder.examine(body, response.content_type, not response.framed)
         except InvalidImage as error:
             await remove_spool(response.path)
             await self._refuse(hop, response, error, size)

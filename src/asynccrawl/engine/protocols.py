@@ -24,8 +24,11 @@ class Fetcher(Protocol):
 class Decoder(Protocol):
     """Tells what a body is."""
 
-    async def examine(self, body: bytes | Path, content_type: str | None) -> Facts:
-        """The facts of a picture. Raises InvalidImage for what may not be kept."""
+    async def examine(self, body: bytes | Path, content_type: str | None, whole: bool) -> Facts:
+        """The facts of a picture. Raises InvalidImage for what may not be kept.
+
+        `whole`: nothing but a full decode can show that it is all there.
+        """
 
 
 class Backlog(Protocol):

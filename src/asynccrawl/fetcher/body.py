@@ -32,7 +32,7 @@ class Body:
 def check_length(declared: int | None, limits: Limits) -> None:
     """Refuse a body that says itself that it is too large. Raises FetchError."""
     if declared is not None and declared > limits.max_bytes:
-        raise _too_large(f"{declared} bytes are announced", limits)
+        raise too_large(f"{declared} bytes are announced", limits.max_bytes)
 
 
 async def read_body(chunks: AsyncIterator[bytes], limits: Limits, spool: Path) -> Body:
@@ -42,7 +42,7 @@ async def read_body(chunks: AsyncIterator[bytes], limits: Limits, spool: Path) -
     async for chunk in chunks:
         size += len(chunk)
         if size > limits.max_bytes:
-            raise _too_large("more bytes came", limits)
+            raise too_large("more bytes came", limits.max_bytes)
         kept.append(chunk)
         if size > limits.spool_above:
             return await _spooled(kept, size, chunks, limits, spool)
@@ -52,7 +52,7 @@ async def read_body(chunks: AsyncIterator[bytes], limits: Limits, spool: Path) -
 
 
 async def _spooled(kept: list[bytes], size: int, chunks: AsyncIterator[bytes], limits: Limits, spool: Path) -> Body:
-    path = spool / f"spool-{os.getpid()}-{next(_serial)}"
+    path = spool_path(spool)
     try:
         file = await _create(path)
         try:
@@ -61,7 +61,7 @@ async def _spooled(kept: list[bytes], size: int, chunks: AsyncIterator[bytes], l
             async for chunk in chunks:
                 size += len(chunk)
                 if size > limits.max_bytes:
-                    raise _too_large("more bytes came", limits)
+                    raise too_large("more bytes came", limits.max_bytes)
                 await _write(file, path, chunk)
         finally:
             await file.close()
@@ -91,5 +91,11 @@ def _storage(path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path.parent}: a large body could not be spooled: {error.strerror}; mend it and run again")
 
 
-def _too_large(what: str, limits: Limits) -> FetchError:
-    return FetchError(Reason.TOO_LARGE, False, f"{what}; the most is {limits.max_bytes}", http_status=200)
+def too_large(what: str, most: int) -> FetchError:
+    """The error of a body above `most` bytes."""
+    return FetchError(Reason.TOO_LARGE, False, f"{what}; the most is {most}", http_status=200)
+
+
+def spool_path(spool: Path) -> Path:
+    """A new name in the directory for large bodies."""
+    return spool / f"spool-{os.getpid()}-{next(_serial)}"

@@ -1,22 +1,80 @@
-"""A pool that never reuses a connection on which something arrived unasked.
+"""A pool that never reuses a connection on which anything arrived unasked.
 
-aiohttp takes such bytes for the answer to the next request, and from then on every answer on that connection belongs
-to the request before: pictures under other records' names (aio-libs/aiohttp#13656). `_get` and `should_close` are
-private, hence pinned by a test.
+A server that sends answers nobody asked for may send them a little late, to a connection that is already in use
+again: then nothing tells them from the true answer. So a connection rests before it is reused, longer than such an
+answer usually takes, and a host that was caught once gets no connection twice for the rest of the run. An answer that
+comes later than REST, on a connection that is in use again, cannot be recognised by anybody.
 """
 
 from __future__ import annotations
 
+import functools
+from time import monotonic
 from typing import Any
 
 import aiohttp
 
+from .phases import current
+from .wire import Wire
+
+REST = 0.05
+"""Seconds that a connection rests. While it does others are opened, so that nothing waits for it."""
+_MOST_DISTRUSTED = 10_000
+
 
 class CleanConnector(aiohttp.TCPConnector):
-    """A TCPConnector that closes idle connections which have received anything."""
+    """A TCPConnector of suspicious connections, which also notes how far each hop has come."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory: Any = functools.partial(Wire, loop=self._loop)
+        self._distrusted: dict[Any, None] = {}
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+        """A connection for a request, from the pool or new."""
+        connection = await super().connect(req, traces, timeout)
+        if phase := current.get():
+            phase.name = "head"
+        return connection
+
+    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
+        if phase := current.get():
+            phase.fresh = True
+        return await super()._create_connection(req, traces, timeout)
+
+    async def _resolve_host(self, host: str, port: int, traces: Any = None) -> Any:
+        phase = current.get()
+        if phase:
+            phase.name = "resolving"
+        hosts = await super()._resolve_host(host, port, traces)
+        if phase:
+            phase.name = "connecting"
+        return hosts
 
     async def _get(self, key: Any, traces: Any) -> Any:
-        for protocol, _ in self._conns.get(key, ()):
-            if protocol.should_close:
-                protocol.close()  # what is closed is passed over and dropped by the pool
-        return await super()._get(key, traces)
+        """The connection that has rested longest, if it has rested enough and nothing has come."""
+        kept = self._conns.get(key)
+        rested = monotonic() - REST
+        while kept and kept[0][1] <= rested:
+            protocol = kept[0][0]
+            if isinstance(protocol, Wire) and protocol.resume():
+                return await super()._get(key, traces)
+            kept.popleft()
+            protocol.close()
+        return None
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        unasked = functools.partial(self.distrust, key)
+        alien = not should_close and not protocol.should_close and not protocol.rest(unasked)
+        if protocol._buffer:
+            self.distrust(key)
+        super()._release(key, protocol, should_close=should_close or alien or key in self._distrusted)
+
+    def distrust(self, key: Any) -> None:
+        """A host has sent what nobody asked for: its connections are closed, and none is used twice from now on."""
+        self._distrusted[key] = None
+        if len(self._distrusted) > _MOST_DISTRUSTED:
+            del self._distrusted[next(iter(self._distrusted))]
+        for protocol, _ in self._conns.pop(key, ()):
+            protocol.on_unasked = None  # type: ignore[attr-defined]
+            protocol.close()

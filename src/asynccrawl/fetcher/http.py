@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,99 +12,101 @@ import aiohttp
 from yarl import URL
 
 from .. import urls
-from ..errors import CrawlError, FetchError, SettingsError
+from ..errors import CrawlError, FetchError
 from ..models import Hop, Reason, Response
-from ..settings import Network, Settings
-from .body import check_length, read_body
+from ..settings import Settings
+from .body import Body, check_length, read_body
 from .connector import CleanConnector
-from .guard import Guard
-from .resolver import Resolver
+from .encoding import coding_of, undo
+from .phases import Phase, current
+from .session import open_session
 from .translate import refused, translate
+from .watch import Meter, Watch
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_KEEPALIVE = 5.0
-"""Seconds an idle connection is kept. Short, since lists name many hosts once and every connection is a descriptor."""
+_DRAINED_BYTES = 65_536
+"""The body of an answer that is no picture is read up to here, so that its connection can be used again."""
 
 
 class HttpFetcher:
     """Makes hops over HTTP/1.1. Make one with `await HttpFetcher.open(...)` inside the running loop.
 
-    No cookies, no netrc, no proxies from the environment, no redirects followed, no encodings accepted.
+    No cookies, no netrc, no proxies from the environment, no redirects followed, no encodings asked for.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, settings: Settings, spool: Path) -> None:
+    def __init__(self, session: aiohttp.ClientSession, settings: Settings, spool: Path, meter: Meter | None) -> None:
         self._session = session
         self._settings = settings
+        self._limits = settings.limits
         self._spool = spool
+        self._meter = meter
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=settings.limits.connect_timeout)
 
     @classmethod
-    async def open(cls, settings: Settings, spool: Path) -> HttpFetcher:
-        """A fetcher that spools large bodies to the directory `spool`, made when first needed."""
-        network = settings.network
-        connector = CleanConnector(
-            limit=0,  # the frontier and the engine's slots are the limits
-            resolver=await Resolver.open(network.nameserver),
-            use_dns_cache=False,  # the resolver keeps names itself
-            ssl=await asyncio.to_thread(_tls, network),
-            socket_factory=Guard(network.allow_net).socket,
-            keepalive_timeout=_KEEPALIVE,
-        )
-        session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": network.user_agent, "Accept": "image/*,*/*;q=0.1", "Accept-Encoding": "identity"},
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the hop's own deadline bounds it all
-            auto_decompress=False,
-            trust_env=False,
-            read_bufsize=2**18,
-        )
-        # aiohttp would repeat a request by itself when a kept connection breaks: behind the frontier's back, so that a
-        # host could see more requests than its limits allow. Private, hence pinned by a test.
-        session._retry_connection = False
-        return cls(session, settings, spool)
+    async def open(cls, settings: Settings, spool: Path, meter: Meter | None = None) -> HttpFetcher:
+        """A fetcher that spools large bodies to the directory `spool`, made when first needed.
+
+        `meter` is told of all bytes of bodies, and says when to go on.
+        """
+        return cls(await open_session(settings), settings, spool, meter)
 
     async def fetch(self, hop: Hop, heard: Callable[[], None] = lambda: None) -> Response:
         """Make one hop within its deadline. Raises FetchError, and StorageError when a large body cannot be kept.
 
         `heard` is called as soon as the head of an answer has come.
         """
+        phase = Phase()
+        current.set(phase)
         try:
-            async with asyncio.timeout(hop.seconds_left):
-                return await self._exchange(hop, heard)
+            async with asyncio.timeout(hop.seconds_left) as scope:
+                return await self._exchange(hop, phase, Watch(scope, phase, self._limits, self._meter, heard))
         except (FetchError, CrawlError):
             raise
-        except TimeoutError:
-            limit = self._settings.limits.timeout
-            raise FetchError(Reason.TIMEOUT, True, f"no complete answer within {limit:g} s of fetching") from None
         except Exception as error:
-            raise translate(error) from error
+            raise self._translated(error, hop, phase) from error
 
     async def aclose(self) -> None:
         """Close all connections."""
         connector = self._session.connector
         await self._session.close()
-        if isinstance(connector, aiohttp.TCPConnector):
+        if isinstance(connector, CleanConnector):
             await connector._resolver.close()  # a resolver that was passed in is not closed by its connector
 
-    async def _exchange(self, hop: Hop, heard: Callable[[], None]) -> Response:
+    def _translated(self, error: Exception, hop: Hop, phase: Phase) -> FetchError:
+        secure = hop.url[:6].lower() == "https:"
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return phase.timed_out(secure, min(self._limits.connect_timeout, hop.seconds_left))
+        if isinstance(error, TimeoutError):
+            return phase.timed_out(secure, hop.seconds_left)
+        found = translate(error, secure=secure)
+        if found.reason is Reason.PROTOCOL and not phase.fresh:
+            # What made no sense may have been sent behind the answer before; a new connection will tell.
+            return FetchError(found.reason, True, found.detail)
+        return found
+
+    async def _exchange(self, hop: Hop, phase: Phase, watch: Watch) -> Response:
         try:
             url = urls.parse(hop.url).wire
         except urls.BadURL as error:
             raise FetchError(Reason.BLOCKED_SCHEME if error.scheme else Reason.BAD_URL, False, str(error)) from error
-        async with self._session.get(URL(url, encoded=True), allow_redirects=False) as answer:
-            heard()
+        get = self._session.get(URL(url, encoded=True), allow_redirects=False, timeout=self._timeout)
+        async with get as answer:
+            watch.head()
+            if answer.status == 200:
+                return await self._read(url, answer, watch)
+            await _drain(answer)
             if answer.status in _REDIRECTS:
                 return _redirect(url, answer)
-            if answer.status != 200:
-                raise refused(answer.status, answer.headers, datetime.now(UTC))
-            return await self._read(url, answer)
+            raise refused(answer.status, answer.headers, datetime.now(UTC))
 
-    async def _read(self, url: str, answer: aiohttp.ClientResponse) -> Response:
-        limits = self._settings.limits
+    async def _read(self, url: str, answer: aiohttp.ClientResponse, watch: Watch) -> Response:
+        limits, headers = self._limits, answer.headers
+        coding = coding_of(", ".join(headers.getall("Content-Encoding", ())))
         check_length(answer.content_length, limits)
-        body = await read_body(answer.content.iter_any(), limits, self._spool)
-        headers = answer.headers
-        chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+        async with aclosing(watch.chunks(answer.content)) as chunks:
+            body = await read_body(chunks, limits, self._spool)
+        if coding:
+            body = await self._undone(body, coding)
         return Response(
             url,
             answer.status,
@@ -113,8 +115,17 @@ class HttpFetcher:
             size=body.size,
             content_type=headers.get("Content-Type"),
             etag=headers.get("ETag"),
-            framed=chunked or answer.content_length is not None,
+            framed=_framed(answer),
         )
+
+    async def _undone(self, body: Body, coding: str) -> Body:
+        limits = self._limits
+        return await asyncio.to_thread(undo, body, coding, limits.max_bytes, limits.spool_above, self._spool)
+
+
+def _framed(answer: aiohttp.ClientResponse) -> bool:
+    chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
+    return chunked or answer.content_length is not None
 
 
 def _redirect(url: str, answer: aiohttp.ClientResponse) -> Response:
@@ -125,13 +136,13 @@ def _redirect(url: str, answer: aiohttp.ClientResponse) -> Response:
     return Response(url, answer.status, location=location)
 
 
-def _tls(network: Network) -> ssl.SSLContext | bool:
-    """What certificates are checked against: True is the system's own store."""
-    if network.insecure:
-        return False
-    if not network.ca_file:
-        return True
-    try:
-        return ssl.create_default_context(cafile=network.ca_file)
-    except OSError as error:  # ssl.SSLError is one too
-        raise SettingsError(f"ca_file {network.ca_file}: no certificates could be read: {error}") from error
+async def _drain(answer: aiohttp.ClientResponse) -> None:
+    """Read a small body to its end, so that the connection can be kept. Nothing depends on it."""
+    length = answer.content_length
+    if answer.status == 101:
+        answer.close()
+    elif _framed(answer) and not answer.content.is_eof() and (length is None or length <= _DRAINED_BYTES):
+        try:
+            await answer.content.readexactly(min(length or _DRAINED_BYTES, _DRAINED_BYTES))
+        except (aiohttp.ClientError, asyncio.IncompleteReadError):
+            return  # the connection is closed instead

@@ -49,8 +49,11 @@ def _date(text: str) -> datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-def translate(error: Exception) -> FetchError:
-    """The FetchError of an exception that aiohttp, its resolver or the operating system has raised."""
+def translate(error: Exception, *, secure: bool = False) -> FetchError:
+    """The FetchError of an exception that aiohttp, its resolver or the operating system has raised.
+
+    `secure`: the connection was to use TLS.
+    """
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return _dns(error)
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
@@ -58,7 +61,7 @@ def translate(error: Exception) -> FetchError:
     if isinstance(error, aiohttp.ClientConnectorSSLError | ssl.SSLError):
         return FetchError(Reason.TLS, True, f"no TLS connection: {_cause(error)}")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return _connect(error)
+        return _connect(error, secure)
     if isinstance(error, aiohttp.ClientPayloadError):
         return FetchError(Reason.TRUNCATED, True, f"the body was cut short: {_short(error)}")
     if isinstance(error, aiohttp.ClientResponseError):
@@ -77,11 +80,13 @@ def _dns(error: aiohttp.ClientConnectorDNSError) -> FetchError:
     return FetchError(Reason.DNS, not permanent, f"the name {error.host} was not resolved: {text}")
 
 
-def _connect(error: aiohttp.ClientConnectorError) -> FetchError:
+def _connect(error: aiohttp.ClientConnectorError, secure: bool) -> FetchError:
     if error.os_error.errno == BLOCKED:
         text = f"{error.os_error.strerror}; open it with allow_net if it is yours"
         return FetchError(Reason.BLOCKED_ADDRESS, False, text)
-    return FetchError(Reason.CONNECT, True, f"no connection: {_cause(error)}")
+    if secure and isinstance(error.os_error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
+        return FetchError(Reason.TLS, True, "the server closed the connection in the middle of the TLS handshake")
+    return FetchError(Reason.CONNECT, True, f"no connection: {_cause(error) or type(error.os_error).__name__}")
 
 
 def _broken(error: Exception) -> FetchError:

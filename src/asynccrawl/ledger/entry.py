@@ -133,7 +133,7 @@ class Entry:
 
     def _open(self, row: _Row) -> bool:
         """Whether the record is still to be done: it waits, may be tried again, or a setting that decided changed."""
-        if row.status == Status.PENDING or (row.status == Status.FAILED and row.retryable):
+        if row.status == Status.PENDING or (row.status != Status.SAVED and row.retryable):
             return True
         return row.reason is not None and (row.reason, row.run) in self._stale
 

@@ -86,7 +86,7 @@ def _response(hop: Hop, answer: Answer) -> Response:
 class FakeDecoder:
     """Takes every body for a 1x1 JPEG, but those that begin with `bad`, which are corrupt."""
 
-    async def examine(self, body: bytes | Path, content_type: str | None) -> Facts:
+    async def examine(self, body: bytes | Path, content_type: str | None, whole: bool = False) -> Facts:
         """The facts of a picture that nobody looks at."""
         data = body if isinstance(body, bytes) else await asyncio.to_thread(body.read_bytes)
         if data.startswith(b"bad"):

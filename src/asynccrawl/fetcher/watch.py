@@ -1,0 +1,87 @@
+"""Watches an answer arrive: who heard of it, how fast it comes, what it costs of the bytes a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Protocol
+
+import aiohttp
+
+from ..errors import FetchError
+from ..models import Reason
+from ..settings import Limits
+from .phases import Phase
+
+_CHECK_SECONDS = 0.5
+
+
+class Meter(Protocol):
+    """Bounds the bytes that all bodies bring."""
+
+    async def spend(self, n: int) -> float:
+        """`n` bytes have come; returns, when more may come, the seconds that it has waited."""
+
+
+class Watch:
+    """Watches one answer. `scope` is the hop's deadline, which pauses that the meter imposes move."""
+
+    def __init__(
+        self, scope: asyncio.Timeout, phase: Phase, limits: Limits, meter: Meter | None, heard: Callable[[], None]
+    ) -> None:
+        self._scope = scope
+        self._phase = phase
+        self._limits = limits
+        self._meter = meter
+        self._heard = heard
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._began = 0.0
+        self._pausing = False
+
+    def head(self) -> None:
+        """The head of the answer has come."""
+        self._phase.name = "body"
+        self._began = self._loop.time()
+        self._heard()
+
+    async def chunks(self, content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
+        """The body's chunks. Raises FetchError (too_slow) when, after its grace, it comes below the least rate."""
+        if self._limits.min_rate and not content.is_eof():
+            self._timer = self._loop.call_later(self._limits.grace, self._check, content)
+        try:
+            while chunk := await content.readany():
+                if self._meter is not None:
+                    await self._pay(self._meter, len(chunk))
+                yield chunk
+        finally:
+            if self._timer:
+                self._timer.cancel()
+
+    async def _pay(self, meter: Meter, n: int) -> None:
+        """Time that the meter takes is nobody's fault: it moves the deadline, and the beginning."""
+        self._pausing = True
+        seconds = await meter.spend(n)
+        self._pausing = False
+        when = self._scope.when()
+        if seconds and when is not None:
+            self._scope.reschedule(when + seconds)
+            self._began += seconds
+
+    def _check(self, content: aiohttp.StreamReader) -> None:
+        elapsed = self._loop.time() - self._began
+        if (
+            not self._pausing
+            and elapsed >= self._limits.grace
+            and content.total_bytes < self._limits.min_rate * elapsed
+        ):
+            content.set_exception(self._too_slow(content))  # whoever reads gets it
+            return
+        wait = max(_CHECK_SECONDS, self._limits.grace - elapsed)
+        self._timer = self._loop.call_later(wait, self._check, content)
+
+    def _too_slow(self, content: aiohttp.StreamReader) -> FetchError:
+        elapsed = self._loop.time() - self._began
+        rate = content.total_bytes / max(elapsed, 0.001)
+        text = f"{rate:.0f} bytes/s in the body's first {elapsed:.1f} s; the least is {self._limits.min_rate}"
+        return FetchError(Reason.TOO_SLOW, True, text)
