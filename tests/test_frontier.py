@@ -52,13 +52,14 @@ def test_a_host_never_has_more_than_its_limit_in_flight():
     assert ordinals(start_ready(frontier, 1.0)) == [2]
 
 
-def test_until_it_was_heard_a_host_has_one_flight_and_then_its_whole_limit():
+def test_until_it_was_heard_a_host_has_more_than_one_flight_only_if_nobody_else_wants_the_slots():
     frontier = Frontier(HostLimits(per_host=3))
     for i in range(5):
         frontier.offer(hop("a", i), 0.0)
-    (first,) = start_ready(frontier, 0.0)
-    frontier.heard(first, 0.2)
-    assert len(start_ready(frontier, 0.2)) == 2
+    for i in range(5, 8):
+        frontier.offer(hop(f"b{i}", i), 0.0)
+    keys = [flight.key for flight in start_ready(frontier, 0.0)]
+    assert sorted(keys[:4]) == ["a", "b5", "b6", "b7"] and keys[4:] == ["a", "a"]
 
 
 def test_hosts_take_turns():

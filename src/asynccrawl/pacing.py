@@ -32,10 +32,10 @@ class Pace:
         return f"<Pace {self._rate:g} bytes/s, {self._level:.0f} left, {self._under_way} under way>"
 
     def open_at(self) -> float:
-        """When the next fetch may begin; a moment that has come if it may begin now."""
+        """When the next fetch may begin; 0 if it may begin now."""
         self._fill()
         missing = self._under_way * self._typical - self._level
-        return self._filled if missing < 0 else self._filled + (missing + 1.0) / self._rate
+        return 0.0 if missing < 0 else self._filled + (missing + 1.0) / self._rate
 
     def begin(self) -> None:
         """A fetch begins."""

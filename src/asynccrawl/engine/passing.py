@@ -34,6 +34,7 @@ class Pass:
         self._appetite = asyncio.Event()
         self._hunger = asyncio.Event()
         self._refilling = False
+        self._opens: float | None = None  # when the bytes a second allow the next start, if they hold it back
         self._error: BaseException | None = None
         self._group = asyncio.TaskGroup()
         self._reader: asyncio.Task[None] | None = None
@@ -133,9 +134,9 @@ class Pass:
     def _next(self) -> Flight | None:
         """The next hop to start, if the outbox has room, the bytes a second allow it, and it is somebody's turn."""
         now, pace = self._clock(), self._state.pace
-        if self.outbox.full or (pace and pace.open_at() > now):
-            return None
-        return self._frontier.next(now)
+        opens = pace.open_at() if pace else now
+        self._opens = opens if opens > now else None
+        return None if self.outbox.full or self._opens else self._frontier.next(now)
 
     async def _patrol(self) -> None:
         """Free slots from what has been silent for too long while better work waits."""
@@ -174,11 +175,8 @@ class Pass:
 
     def _wake_at(self) -> float | None:
         """When time alone may bring work; None when only an event can."""
-        due, pace = self._frontier.wake_at(), self._state.pace
-        if pace is None or not self._frontier.ready_hosts:
-            return due
-        opens = pace.open_at()
-        return opens if opens > self._clock() else due
+        due = self._frontier.wake_at()
+        return min((when for when in (due, self._opens) if when is not None), default=None)
 
     def _stir(self) -> None:
         self._wake.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import ssl
 from typing import Any
@@ -26,22 +27,13 @@ _PACED_BUFFER = 2**14
 async def open_session(settings: Settings) -> aiohttp.ClientSession:
     """A session for these settings. Raises SettingsError when `ca_file` holds no certificates."""
     network, paced = settings.network, settings.limits.limit_rate is not None
-    guard = Guard(network.allow_net)
-
-    def make_socket(addr_info: tuple[Any, ...]) -> socket.socket:
-        made = guard.socket(addr_info)
-        if paced:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * _PACED_BUFFER)
-        if phase := current.get():
-            phase.socket = made
-        return made
 
     connector = CleanConnector(
         limit=0,  # the frontier and the engine's slots are the limits
         resolver=await Resolver.open(network.nameserver),
         use_dns_cache=False,  # the resolver keeps names itself
         ssl=await asyncio.to_thread(_tls, network),
-        socket_factory=make_socket,
+        socket_factory=functools.partial(_socket, Guard(network.allow_net), paced),
         keepalive_timeout=_KEEPALIVE,
     )
     session = aiohttp.ClientSession(
@@ -56,6 +48,15 @@ async def open_session(settings: Settings) -> aiohttp.ClientSession:
     # host could see more requests than its limits allow. Private, hence pinned by a test.
     session._retry_connection = False
     return session
+
+
+def _socket(guard: Guard, paced: bool, addr_info: tuple[Any, ...]) -> socket.socket:
+    made = guard.socket(addr_info)
+    if paced:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * _PACED_BUFFER)
+    if phase := current.get():
+        phase.socket = made
+    return made
 
 
 def _tls(network: Network) -> ssl.SSLContext | bool:

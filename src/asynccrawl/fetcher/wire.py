@@ -55,7 +55,8 @@ class Wire(ResponseHandler):
             self._interims += 1
             if self._interims > MAX_INTERIMS:
                 self.set_exception(HttpProcessingError(code=400, message=f"more than {MAX_INTERIMS} interim answers"))
-                self.close()
+                if self.transport is not None:
+                    self.transport.close()
                 return
         super().feed_data(data, size)
 

@@ -28,7 +28,7 @@ from ..models import Hop, Purpose
 from ..settings import HostLimits, RetryPolicy
 from .flight import Flight, Signal
 from .health import Health
-from .host import Host, Place, Trust
+from .host import Host, Trust
 from .overload import Overload
 from .slots import Slots
 from .turns import Turns
@@ -353,8 +353,7 @@ class Frontier:
         """Put the host where it belongs, now that something about it has changed."""
         when = host.startable_at()
         if when <= now:
-            if host.place is not Place.READY:
-                self._turns.enter(host)
+            self._turns.enter(host)
         elif when != float("inf"):
             self._turns.wait(host, when)
         elif not (host.known or host.spilled):

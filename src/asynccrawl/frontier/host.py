@@ -76,17 +76,13 @@ class Host:
         return max(self.next_start, self.hold_until)
 
     @property
-    def most(self) -> int:
-        """Flights that the host may have: one until it was heard, and one besides a silent one, or a dead host would
-        take as many slots as a good one.
-        """
-        if self.trust is Trust.PROVEN:
-            return self.health.in_flight
-        return min(2 if self.trust is Trust.DOUBTFUL else 1, self.health.in_flight)
+    def rank(self) -> Trust:
+        """Among whom it waits for its turn: further hops of a host that was not heard yet wait with the doubtful."""
+        return Trust.DOUBTFUL if self.trust is Trust.UNKNOWN and self.in_flight else self.trust
 
     def startable_at(self) -> float:
         """The earliest moment at which the host could start a hop, if its limit in flight allows."""
-        if self.in_flight >= self.most:
+        if self.in_flight >= self.health.in_flight:
             return float("inf")
         if self.keys:
             return max(self.turn, self.keys[0][0])

@@ -2,7 +2,7 @@
 
 While a proven host is ready, unknown and doubtful hosts hold at most one slot in SHARE each. When none is, the
 unknown may have all slots, but while the list is still being read only by and by: good hosts may be further down.
-Doubtful hosts get what nobody else wants.
+Doubtful hosts, and the second and further hops of unknown ones, get what nobody else wants.
 """
 
 from __future__ import annotations
@@ -82,17 +82,18 @@ class Slots:
     def whose_turn(self, ready: Sequence[int], more_to_come: bool, now: float) -> Trust | None:
         """Which kind of host may start next; `ready` counts the hosts of each kind that could."""
         proven, unknown, doubtful = ready
+        unheard = self._flying[Trust.UNKNOWN] + self._flying[Trust.DOUBTFUL]
         self.ramping = None
-        room = self.share if proven else self._room(now) if more_to_come else self._concurrency
-        if unknown and self._flying[Trust.UNKNOWN] < room:
+        if unknown and proven and self._flying[Trust.UNKNOWN] < self.share:
             return Trust.UNKNOWN
-        if doubtful and self._flying[Trust.DOUBTFUL] < self.share:
+        if doubtful and self._flying[Trust.DOUBTFUL] < self.share and unheard < 2 * self.share:
             return Trust.DOUBTFUL
         if proven:
             return Trust.PROVEN
-        if unknown:
+        if (unknown or doubtful) and more_to_come and unheard >= self._room(now):
             self.ramping = now + _RAMP_SECONDS / self._concurrency
-        return Trust.DOUBTFUL if doubtful else None
+            return None
+        return Trust.UNKNOWN if unknown else Trust.DOUBTFUL if doubtful else None
 
     def silent(self, hosts: Mapping[str, Host], now: float) -> list[Flight]:
         """The flights that were not heard for longer than can be expected of their hosts, oldest first."""

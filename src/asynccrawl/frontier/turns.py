@@ -26,10 +26,13 @@ class Turns:
 
     def enter(self, host: Host) -> None:
         """The host may start now."""
+        rank = host.rank
+        if host.place is Place.READY and host.ready_as is rank:
+            return
         self.leave(host)
-        host.place, host.ready_as = Place.READY, host.trust
-        self._queues[host.trust].append(host)
-        self.ready[host.trust] += 1
+        host.place, host.ready_as = Place.READY, rank
+        self._queues[rank].append(host)
+        self.ready[rank] += 1
 
     def leave(self, host: Host) -> None:
         """The host may not start for now."""
