@@ -84,11 +84,11 @@ class Slots:
         proven, unknown, doubtful = ready
         unheard = self._flying[Trust.UNKNOWN] + self._flying[Trust.DOUBTFUL]
         self.ramping = None
-        if unknown and proven and self._flying[Trust.UNKNOWN] < self.share:
-            return Trust.UNKNOWN
-        if doubtful and self._flying[Trust.DOUBTFUL] < self.share and unheard < 2 * self.share:
-            return Trust.DOUBTFUL
         if proven:
+            if unknown and self._flying[Trust.UNKNOWN] < self.share:
+                return Trust.UNKNOWN
+            if doubtful and self._flying[Trust.DOUBTFUL] < self.share and unheard < 2 * self.share:
+                return Trust.DOUBTFUL
             return Trust.PROVEN
         if (unknown or doubtful) and more_to_come and unheard >= self._room(now):
             self.ramping = now + _RAMP_SECONDS / self._concurrency
