@@ -39,7 +39,8 @@ from asynccrawl.testing import (
 from asynccrawl.testing.audit import Entry
 from asynccrawl.testing.http_request import HttpRequest
 
-MARGIN = 0.02  # seconds by which a request may seem early, since sending and noting are not one instant
+ON_ITS_WAY = 0.05  # seconds after a refusal in which a request for another URL may have been on its way
+NOTED = 0.02  # seconds by which a request may seem early, since sending and noting are not one instant
 MOST = 2  # times that one fault strikes one URL
 TURNS = 1_000  # look-ups of a name that are scripted
 _PICTURES = PictureSet(100_000, size=(160, 120))
@@ -143,7 +144,7 @@ def early(entries: Iterable[Entry], wait: float, margin: float) -> set[int]:
     came = set()
     for entry in entries:
         before = bisect_left(refusals, entry.at - margin)
-        if before and entry.at < refusals[before - 1] + wait - MARGIN:
+        if before and entry.at < refusals[before - 1] + wait - NOTED:
             came.add(id(entry))
     return came
 
@@ -159,7 +160,7 @@ def seen(server: ImageServer, faults: Faults, dns: dict[str, int]) -> dict[str, 
     wait = order.get("retry_after", 0)
     # Another URL's request may have been on its way when the host refused; one for the same URL was sent knowing it.
     again = set[int]().union(*(early(asked, wait, 0.0) for asked in urls.values()))
-    others = set[int]().union(*(early(audit.requests(host), wait, MARGIN) for host in audit.hosts))
+    others = set[int]().union(*(early(audit.requests(host), wait, ON_ITS_WAY) for host in audit.hosts))
     return {
         "requests": len(entries),
         "in_flight": audit.summary().max_in_flight,

@@ -108,9 +108,9 @@ def main() -> None:
     there = [(row, order) for row in rows for order in (ORDERS[:1] if row.missing else ORDERS)]
     table(HEAD, [cells(row, order, cases, runs) for row, order in there])
     print(
-        f"All have {LIMITS.jobs} requests at once, {timeout} s a try and {LIMITS.retries} more tries; {LIMITS.per_host} "
-        "on a host for asynccrawl and Scrapy.\nAlone: the good part of the same list in the same order.\n"
-        f"{versions(rows)}"
+        f"All have {LIMITS.jobs} requests at once, {timeout} s a try, {LIMITS.retries} more tries; {LIMITS.per_host} on "
+        "a host for asynccrawl and Scrapy.\nAlone: the good part of the same list in the same order. Ratio: beside over "
+        f"alone.\n{versions(rows)}"
     )
 
 

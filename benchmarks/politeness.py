@@ -20,6 +20,14 @@ HOSTS, RATE, NTH, RETRY_AFTER, LATENCY = 20, 20, 20, 2, 0.05
 LIMITS = Limits(jobs=100, per_host=4, wait=RETRY_AFTER)
 HEAD = ("", "in flight", "too early", "same URL", "429s", "requests/image", "images", "seconds")
 
+NOTES = f"""\
+In flight: the most at once on one host; the limit is {LIMITS.per_host} for asynccrawl and Scrapy, img2dataset has none
+by host, aria2c only one by download. Too early: requests to a host before the Retry-After of its last 429 had passed,
+but for those that may have been on their way; same URL: those of them for a URL that was itself refused. Seconds: from
+the first request to the end of the last answer; these servers refuse what is too much and never punish, so who obeys
+Retry-After takes longer. All have {LIMITS.jobs} requests at once, {LIMITS.retries} more tries, {LIMITS.timeout} s a
+try; aria2c pauses {LIMITS.wait} s before a further try."""
+
 
 def scenario(records: int, hosts: int, nth: int, seed: int, cap: float) -> Scenario:
     """The list, evenly over the hosts and shuffled, and what the hosts do."""
@@ -57,13 +65,8 @@ def main() -> None:
         runs = measured(rows, case, given.rounds, root, warm=not given.quick)
     print(f"{given.records} pictures on {hosts} hosts; median of {given.rounds} rounds (least to most)")
     table(HEAD, [cells(row, runs[row.name], given.records, given.cap) for row in rows])
-    print(
-        f"In flight: the most at once on one host; the limit is {LIMITS.per_host} for asynccrawl and Scrapy. img2dataset\n"
-        "has none by host, aria2c only one by download. Too early: requests to a host before the Retry-After of its last\n"
-        "429 had passed; same URL: those of them for a URL that was itself refused. Seconds: from the first request to the\n"
-        f"end of the last answer. All have {LIMITS.jobs} requests at once, {LIMITS.retries} more tries and {LIMITS.timeout} s "
-        f"a try; aria2c pauses\n{LIMITS.wait} s before a further try.\n{versions(rows)}"
-    )
+    print(NOTES)
+    print(versions(rows))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,15 @@ HOSTS, RETRY_AFTER, LATENCY = 20, 1, 0.02
 LIMITS = Limits(jobs=100, per_host=8, wait=RETRY_AFTER)
 HEAD = ("", "images", "of", "requests/image", "seconds", "wrong files", "too early", "look-ups failed")
 
+NOTES = f"""\
+Only `by name` meets failing look-ups: the others cannot be pointed at a name server on a port, and get the same hosts
+by address, which favours them. Wrong files: under a picture's name, but cut or another URL's; what aria2c itself marks
+as unfinished is none. Too early: requests to a host before the Retry-After of its last 429 had passed, but for those
+that may have been on their way. Seconds: from the first request to the end of the last answer; these servers never
+punish, so who obeys Retry-After takes longer. All have {LIMITS.jobs} requests at once, {LIMITS.retries} more tries,
+{LIMITS.timeout} s a try; {LIMITS.per_host} on a host for asynccrawl and Scrapy; aria2c pauses {LIMITS.wait} s before a
+further try."""
+
 
 def scenario(records: int, hosts: int, seed: int, cap: float) -> Scenario:
     """The list, evenly over the hosts and shuffled, and what the hosts do."""
@@ -61,14 +70,8 @@ def main() -> None:
         runs = measured(rows, case, given.rounds, root, warm=not given.quick)
     print(f"{given.records} pictures on {hosts} hosts; median of {given.rounds} rounds (least to most)")
     table(HEAD, [cells(row, runs[row.name], given.records, given.cap) for row in rows])
-    print(
-        "Only `by name` meets failing look-ups: the others cannot be pointed at a name server on a port, and get the same\n"
-        "hosts by address, which favours them. Wrong files: under a picture's name, but cut or another URL's; what aria2c\n"
-        "itself marks as unfinished is none. Too early: requests to a host before the Retry-After of its last 429 had\n"
-        "passed. Seconds: from the first request to the end of the last answer. All have "
-        f"{LIMITS.jobs} requests at once, {LIMITS.retries} more\ntries, {LIMITS.timeout} s a try; {LIMITS.per_host} on a "
-        f"host for asynccrawl and Scrapy; aria2c pauses {LIMITS.wait} s before a further try.\n{versions(rows)}"
-    )
+    print(NOTES)
+    print(versions(rows))
 
 
 if __name__ == "__main__":
