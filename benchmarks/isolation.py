@@ -24,6 +24,10 @@ HOSTS, LATENCY = 1000, 0.05
 LIMITS = Limits(jobs=100, per_host=8, timeout=10)
 ORDERS = ("shuffled", "silent first", "half on one host")
 HEAD = ("", "order", "alone, images/s", "beside the silent, images/s", "ratio")
+NOTES = f"""\
+All have {LIMITS.jobs} requests at once, {LIMITS.timeout} s a try (1 s with --quick) and {LIMITS.retries} more tries;
+{LIMITS.per_host} on a host for asynccrawl and Scrapy. Alone: the good part of the same list in the same order. Ratio:
+beside over alone. img2dataset works through the list in four shards, and stores what it has as it comes."""
 Runs = dict[tuple[str, str, bool], list[Run]]
 
 
@@ -107,11 +111,8 @@ def main() -> None:
     )
     there = [(row, order) for row in rows for order in (ORDERS[:1] if row.missing else ORDERS)]
     table(HEAD, [cells(row, order, cases, runs) for row, order in there])
-    print(
-        f"All have {LIMITS.jobs} requests at once, {timeout} s a try, {LIMITS.retries} more tries; {LIMITS.per_host} on "
-        "a host for asynccrawl and Scrapy.\nAlone: the good part of the same list in the same order. Ratio: beside over "
-        f"alone.\n{versions(rows)}"
-    )
+    print(NOTES)
+    print(versions(rows))
 
 
 if __name__ == "__main__":

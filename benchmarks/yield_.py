@@ -63,7 +63,7 @@ def main() -> None:
     given = parser.parse_args()
     hosts = HOSTS
     if given.quick:
-        given.records, given.rounds, hosts = 40, 1, 5
+        given.records, given.rounds, hosts = 30, 1, 5
     rows = chosen(parser, given, contenders(by_name=True))
     with room(given.dest) as root:
         case = scenario(given.records, hosts, given.seed, given.cap)

@@ -98,17 +98,19 @@ def test_ours_alone_and_the_sorted_list():
         (
             "yield_.py",
             [
-                r"asynccrawl +40 +40 +1\.\d+ +[\d.]+ +0 +\d+ +none asked$",
-                r"asynccrawl, by name +40 +40 +1\.\d+ +[\d.]+ +0 +\d+ +\d+ of [1-9]\d*$",
+                r"asynccrawl +30 +30 +1\.\d+ +[\d.]+ +0 +\d+ +none asked$",
+                r"asynccrawl, by name +30 +30 +1\.\d+ +[\d.]+ +0 +\d+ +\d+ of [1-9]\d*$",
             ],
         ),
         ("isolation.py", [r"asynccrawl +silent first +\d+ +\d+ +\d\.\d+$"]),
     ],
 )
-def test_ours_meets_faulty_servers(script: str, rows: list[str], tmp_path: Path):
-    out = ran(script, "--quick", "--only", "asynccrawl", "--dest", tmp_path)
+def test_ours_meets_faulty_servers(script: str, rows: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    out = ran(script, "--quick", "--only", "asynccrawl,aria2c", "--dest", tmp_path)
     for row in rows:
         assert re.search(f"^{row}", out, re.MULTILINE), out
+    assert re.search("^aria2c +not installed: apt install aria2$", out, re.MULTILINE)
     assert f"asynccrawl {asynccrawl.__version__}" in out
     assert list(tmp_path.iterdir()) == [], "it leaves nothing behind"
 
@@ -117,13 +119,6 @@ def test_ours_meets_faulty_servers(script: str, rows: list[str], tmp_path: Path)
 @pytest.mark.parametrize("words", [("--records", 0), ("--rounds", 0), ("--cap", 0), ("--only", "nosuch")])
 def test_scenarios_refuse_what_cannot_be_measured(script: str, words: tuple[object, ...]):
     assert str(words[0]) in refused(*words, script=script)
-
-
-@pytest.mark.slow  # as above
-def test_a_peer_that_is_missing_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    out = ran("politeness.py", "--quick", "--only", "aria2c,asynccrawl", "--dest", tmp_path / "out")
-    assert re.search("^aria2c +not installed: apt install aria2$", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
