@@ -63,8 +63,11 @@ class Contender:
 
     def said(self) -> str:
         """The version that the program says it has."""
-        shown = subprocess.run(self.version or [], capture_output=True, text=True, check=False)
-        return next(iter(shown.stdout.splitlines()), "of unknown version").strip()
+        try:
+            shown = subprocess.run(self.version or [], capture_output=True, text=True, check=False).stdout
+        except OSError:  # there is no Python beside the program
+            shown = ""
+        return next(iter(shown.splitlines()), f"{self.name} of unknown version").strip()
 
 
 def contenders(*, by_name: bool = False) -> list[Contender]:

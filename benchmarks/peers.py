@@ -44,7 +44,9 @@ def peers() -> list[Peer]:
 
 
 def found(name: str, given: str | None) -> str | None:
-    """Where a program is: as `given`, else beside this Python, else on PATH, else nowhere."""
+    """Where a program is: as `given`, else beside this Python, else on PATH, else nowhere. Exits where it is not."""
+    if given and shutil.which(given) is None:
+        raise SystemExit(f"{name.upper()}={given}: there is no such program; give the path of {name}")
     beside = Path(sys.executable).parent / name
     return given or (str(beside) if beside.exists() else shutil.which(name))
 

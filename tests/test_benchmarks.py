@@ -121,6 +121,11 @@ def test_scenarios_refuse_what_cannot_be_measured(script: str, words: tuple[obje
     assert str(words[0]) in refused(*words, script=script)
 
 
+def test_a_path_that_leads_nowhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SCRAPY", str(tmp_path / "nosuch"))
+    assert "there is no such program" in refused("--only", "Scrapy", script="politeness.py")
+
+
 @pytest.mark.parametrize(
     ("came", "early"),
     [((0.0, 0.3, 0.9), 2), ((0.0, 0.01, 1.1), 0), ((0.0, 1.1), 0), ((0.0,), 0)],
