@@ -139,6 +139,7 @@ def _scrapy(program: str | None) -> Callable[[Task], Words]:
     def words(task: Task) -> Words:
         settings = {
             "IMAGES_STORE": task.dest, "CONCURRENT_REQUESTS": task.limits.jobs, "RETRY_TIMES": task.limits.retries,
+            "CONCURRENT_ITEMS": task.limits.jobs,
             "CONCURRENT_REQUESTS_PER_DOMAIN": task.limits.per_host, "DOWNLOAD_TIMEOUT": task.limits.timeout,
             "DOWNLOAD_DELAY": 0,
         }  # fmt: skip

@@ -164,6 +164,7 @@ def seen(server: ImageServer, faults: Faults, dns: dict[str, int]) -> dict[str, 
     return {
         "requests": len(entries),
         "in_flight": audit.summary().max_in_flight,
+        "in_flight_in_all": audit.max_in_flight(),
         "refused": audit.statuses()[429],
         "early": len(again | others),
         "early_again": len(again),

@@ -23,11 +23,12 @@ from tables import cell, chosen, options, room, table, versions
 HOSTS, LATENCY = 1000, 0.05
 LIMITS = Limits(jobs=100, per_host=8, timeout=10)
 ORDERS = ("shuffled", "silent first", "half on one host")
-HEAD = ("", "order", "alone, images/s", "beside the silent, images/s", "ratio")
+HEAD = ("", "order", "alone, images/s", "beside the silent, images/s", "ratio", "in flight")
 NOTES = f"""\
 All have {LIMITS.jobs} requests at once, {LIMITS.timeout} s a try (1 s with --quick) and {LIMITS.retries} more tries;
 {LIMITS.per_host} on a host for asynccrawl and Scrapy. Alone: the good part of the same list in the same order. Ratio:
-beside over alone. img2dataset works through the list in four shards, and stores what it has as it comes."""
+beside over alone. In flight: the most at once on all hosts, beside the silent ones.
+img2dataset works through the list in four shards."""
 Runs = dict[tuple[str, str, bool], list[Run]]
 
 
@@ -86,7 +87,9 @@ def cells(row: Contender, order: str, cases: dict[tuple[str, bool], Scenario], r
             middle.append(statistics.median(rates(made)))
         else:
             shown.append(f"not done in {case.cap:.0f} s: {made[-1].seen['pictures']} of {case.wanted}")
-    return [row.name, order, *shown, f"{middle[1] / middle[0]:.2f}" if len(middle) == 2 else "-"]
+    ratio = f"{middle[1] / middle[0]:.2f}" if len(middle) == 2 else "-"
+    most = cell([one.seen["in_flight_in_all"] for one in runs[row.name, order, True]], "{:.0f}".format)
+    return [row.name, order, *shown, ratio, most]
 
 
 def main() -> None:

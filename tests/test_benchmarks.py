@@ -102,7 +102,7 @@ def test_ours_alone_and_the_sorted_list():
                 r"asynccrawl, by name +30 +30 +1\.\d+ +[\d.]+ +0 +\d+ +\d+ of [1-9]\d*$",
             ],
         ),
-        ("isolation.py", [r"asynccrawl +silent first +\d+ +\d+ +\d\.\d+$"]),
+        ("isolation.py", [r"asynccrawl +silent first +\d+ +\d+ +\d\.\d+ +[1-9]\d*$"]),
     ],
 )
 def test_ours_meets_faulty_servers(script: str, rows: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
