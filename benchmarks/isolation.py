@@ -18,7 +18,7 @@ from pathlib import Path
 
 from contenders import Contender, Limits, contenders
 from rounds import Run, Scenario, run, turned
-from tables import cell, chosen, options, room, table, versions
+from tables import cell, chosen, notes, options, room, table
 
 HOSTS, LATENCY = 1000, 0.05
 LIMITS = Limits(jobs=100, per_host=8, timeout=10)
@@ -114,8 +114,7 @@ def main() -> None:
     )
     there = [(row, order) for row in rows for order in (ORDERS[:1] if row.missing else ORDERS)]
     table(HEAD, [cells(row, order, cases, runs) for row, order in there])
-    print(NOTES)
-    print(versions(rows))
+    notes(NOTES, rows)
 
 
 if __name__ == "__main__":

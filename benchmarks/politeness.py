@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from contenders import Contender, Limits, contenders
 from rounds import Run, Scenario, measured
-from tables import cell, chosen, options, room, table, versions
+from tables import cell, chosen, notes, options, room, table
 
 HOSTS, RATE, NTH, RETRY_AFTER, LATENCY = 20, 20, 20, 2, 0.05
 LIMITS = Limits(jobs=100, per_host=4, wait=RETRY_AFTER)
@@ -65,8 +65,7 @@ def main() -> None:
         runs = measured(rows, case, given.rounds, root, warm=not given.quick)
     print(f"{given.records} pictures on {hosts} hosts; median of {given.rounds} rounds (least to most)")
     table(HEAD, [cells(row, runs[row.name], given.records, given.cap) for row in rows])
-    print(NOTES)
-    print(versions(rows))
+    notes(NOTES, rows)
 
 
 if __name__ == "__main__":

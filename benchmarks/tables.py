@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import statistics
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join([f"{row[0]:<{widths[0]}}", *line]).rstrip())
 
 
-def versions(rows: Sequence[Contender]) -> str:
-    """What was compared."""
-    return ", ".join(dict.fromkeys(row.said() for row in rows if not row.missing))
+def notes(text: str, rows: Sequence[Contender]) -> None:
+    """Print what was measured, in lines of even length, and the versions of what was compared."""
+    print(textwrap.fill(text, 118))
+    print(", ".join(dict.fromkeys(row.said() for row in rows if not row.missing)))

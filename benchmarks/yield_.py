@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from contenders import Contender, Limits, contenders
 from rounds import Run, Scenario, measured
-from tables import cell, chosen, options, room, table, versions
+from tables import cell, chosen, notes, options, room, table
 
 HOSTS, RETRY_AFTER, LATENCY = 20, 1, 0.02
 LIMITS = Limits(jobs=100, per_host=8, wait=RETRY_AFTER)
@@ -70,8 +70,7 @@ def main() -> None:
         runs = measured(rows, case, given.rounds, root, warm=not given.quick)
     print(f"{given.records} pictures on {hosts} hosts; median of {given.rounds} rounds (least to most)")
     table(HEAD, [cells(row, runs[row.name], given.records, given.cap) for row in rows])
-    print(NOTES)
-    print(versions(rows))
+    notes(NOTES, rows)
 
 
 if __name__ == "__main__":
