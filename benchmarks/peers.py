@@ -30,7 +30,7 @@ class Peer:
 
 def peers() -> list[Peer]:
     """All rows, ours first."""
-    img2dataset = _found("img2dataset", os.environ.get("IMG2DATASET"))
+    img2dataset = found("img2dataset", os.environ.get("IMG2DATASET"))
     aria2c, curl = shutil.which("aria2c"), shutil.which("curl")
     pip = "pip install -r benchmarks/requirements.txt, or IMG2DATASET=/path/to/img2dataset"
     return [
@@ -43,12 +43,16 @@ def peers() -> list[Peer]:
     ]
 
 
-def _found(name: str, given: str | None) -> str | None:
+def found(name: str, given: str | None) -> str | None:
+    """Where a program is: as `given`, else beside this Python, else on PATH, else nowhere. Exits where it is not."""
+    if given and shutil.which(given) is None:
+        raise SystemExit(f"{name.upper()}={given}: there is no such program; give the path of {name}")
     beside = Path(sys.executable).parent / name
     return given or (str(beside) if beside.exists() else shutil.which(name))
 
 
-def _written(scratch: Path, name: str, lines: Sequence[str]) -> str:
+def written(scratch: Path, name: str, lines: Sequence[str]) -> str:
+    """The path of a new file of these lines."""
     path = scratch / name
     path.write_text("\n".join(lines) + "\n")
     return str(path)
@@ -56,7 +60,7 @@ def _written(scratch: Path, name: str, lines: Sequence[str]) -> str:
 
 def _ours(decode: str) -> Callable[[Sequence[str], Path, Path], Words]:
     def words(urls: Sequence[str], scratch: Path, dest: Path) -> Words:
-        listed = _written(scratch, "ours.txt", [f"n{n // 100:08d}_{n} {url}" for n, url in enumerate(urls)])
+        listed = written(scratch, "ours.txt", [f"n{n // 100:08d}_{n} {url}" for n, url in enumerate(urls)])
         flags = ["--jobs", "100", "--retry", "3", "--allow-net", "127.0.0.0/8", "--msg", "60", "--decode", decode]
         return [sys.executable, "-m", "asynccrawl", "crawl", listed, str(dest), *flags]
 
@@ -65,7 +69,7 @@ def _ours(decode: str) -> Callable[[Sequence[str], Path, Path], Words]:
 
 def _img2dataset(program: str | None, *, decode: bool) -> Callable[[Sequence[str], Path, Path], Words]:
     def words(urls: Sequence[str], scratch: Path, dest: Path) -> Words:
-        listed = _written(scratch, "img2dataset.txt", urls)
+        listed = written(scratch, "img2dataset.txt", urls)
         flags = {
             "url_list": listed, "output_folder": dest, "output_format": "files", "processes_count": 2,
             "thread_count": 64, "number_sample_per_shard": max(1, len(urls) // 4), "retries": 3, "timeout": 60,
@@ -78,7 +82,7 @@ def _img2dataset(program: str | None, *, decode: bool) -> Callable[[Sequence[str
 
 def _aria2c(program: str | None) -> Callable[[Sequence[str], Path, Path], Words]:
     def words(urls: Sequence[str], scratch: Path, dest: Path) -> Words:
-        listed = _written(scratch, "aria2.txt", [f"{url}\n  out={n:06d}.jpg" for n, url in enumerate(urls)])
+        listed = written(scratch, "aria2.txt", [f"{url}\n  out={n:06d}.jpg" for n, url in enumerate(urls)])
         return [
             program or "", "-q", "-i", listed, "-d", str(dest), "-j100", "-x1", "-s1", "--file-allocation=none",
             "--max-tries=4", "--auto-file-renaming=false",
@@ -90,7 +94,7 @@ def _aria2c(program: str | None) -> Callable[[Sequence[str], Path, Path], Words]
 def _curl(program: str | None) -> Callable[[Sequence[str], Path, Path], Words]:
     def words(urls: Sequence[str], scratch: Path, dest: Path) -> Words:
         pairs = [f'url = "{url}"\noutput = "{dest}/{n:06d}.jpg"' for n, url in enumerate(urls)]
-        config = _written(scratch, "curl.txt", pairs)
+        config = written(scratch, "curl.txt", pairs)
         flags = ["--parallel", "--parallel-max", "100", "--retry", "3", "-s", "-f", "--create-dirs"]
         return [program or "", *flags, "-K", config]
 

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import asynccrawl
+from asynccrawl.testing.audit import Entry
+from asynccrawl.testing.http_request import HttpRequest
+
 ROOT = Path(__file__).parent.parent / "benchmarks"
+
+
+def loaded(name: str) -> ModuleType:
+    """One of the scripts as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+faulty = loaded("faulty")
 
 
 def ran(script: str, *words: object) -> str:
@@ -36,8 +55,8 @@ def test_a_missing_peer_says_how_to_install_it(tmp_path: Path, monkeypatch: pyte
     assert "not installed: apt install aria2" in out
 
 
-def refused(*words: object) -> str:
-    command = [sys.executable, str(ROOT / "throughput.py"), *map(str, words)]
+def refused(*words: object, script: str = "throughput.py") -> str:
+    command = [sys.executable, str(ROOT / script), *map(str, words)]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
     assert shown.returncode != 0
     assert "Traceback" not in shown.stderr
@@ -69,3 +88,49 @@ def test_the_frontier_gives_every_request_out_once_whatever_the_shape():
 
 def test_ours_alone_and_the_sorted_list():
     assert re.search(r"20 JPEGs .* median \d+ images/s", ran("kit.py", "--records", 20, "--rounds", 1))
+
+
+@pytest.mark.slow  # the servers ask for whole seconds of patience, which is what is measured
+@pytest.mark.parametrize(
+    ("script", "rows"),
+    [
+        ("politeness.py", [r"asynccrawl +[1-4] +0 +0 +[1-9]\d* +1\.\d+ +40 +[\d.]+$"]),
+        (
+            "yield_.py",
+            [
+                r"asynccrawl +30 +30 +1\.\d+ +[\d.]+ +0 +\d+ +none asked$",
+                r"asynccrawl, by name +30 +30 +1\.\d+ +[\d.]+ +0 +\d+ +\d+ of [1-9]\d*$",
+            ],
+        ),
+        ("isolation.py", [r"asynccrawl +silent first +\d+ +\d+ +\d\.\d+ +[1-9]\d*$"]),
+    ],
+)
+def test_ours_meets_faulty_servers(script: str, rows: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    out = ran(script, "--quick", "--only", "asynccrawl,aria2c", "--dest", tmp_path)
+    for row in rows:
+        assert re.search(f"^{row}", out, re.MULTILINE), out
+    assert re.search("^aria2c +not installed: apt install aria2$", out, re.MULTILINE)
+    assert f"asynccrawl {asynccrawl.__version__}" in out
+    assert list(tmp_path.iterdir()) == [], "it leaves nothing behind"
+
+
+@pytest.mark.parametrize("script", ["politeness.py", "yield_.py", "isolation.py"])
+@pytest.mark.parametrize("words", [("--records", 0), ("--rounds", 0), ("--cap", 0), ("--only", "nosuch")])
+def test_scenarios_refuse_what_cannot_be_measured(script: str, words: tuple[object, ...]):
+    assert str(words[0]) in refused(*words, script=script)
+
+
+def test_a_path_that_leads_nowhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SCRAPY", str(tmp_path / "nosuch"))
+    assert "there is no such program" in refused("--only", "Scrapy", script="politeness.py")
+
+
+@pytest.mark.parametrize(
+    ("came", "early"),
+    [((0.0, 0.3, 0.9), 2), ((0.0, 0.01, 1.1), 0), ((0.0, 1.1), 0), ((0.0,), 0)],
+)
+def test_early_requests_are_counted(came: tuple[float, ...], early: int):
+    request = HttpRequest("GET", "/", "h", {})
+    entries = [Entry(request, 1, at, at, 429 if number == 0 else 200) for number, at in enumerate(came)]
+    assert len(faulty.early(entries, 1.0, faulty.ON_ITS_WAY)) == early
