@@ -35,6 +35,7 @@ class HttpFetcher:
     def __init__(self, session: aiohttp.ClientSession, settings: Settings, spool: Path) -> None:
         self._session = session
         self._settings = settings
+        self._guard = Guard(settings.network.allow_net)
         self._spool = spool
 
     @classmethod
@@ -87,10 +88,12 @@ class HttpFetcher:
 
     async def _exchange(self, hop: Hop, heard: Callable[[], None]) -> Response:
         try:
-            url = urls.parse(hop.url).wire
+            parts = urls.parse(hop.url)
         except urls.BadURL as error:
             raise FetchError(Reason.BLOCKED_SCHEME if error.scheme else Reason.BAD_URL, False, str(error)) from error
-        async with self._session.get(URL(url, encoded=True), allow_redirects=False) as answer:
+        self._guard.check(parts.host, parts.port)
+        url = parts.wire
+        async with self._session.get(_as_written(parts), allow_redirects=False) as answer:
             heard()
             if answer.status in _REDIRECTS:
                 return _redirect(url, answer)
@@ -116,8 +119,13 @@ class HttpFetcher:
         )
 
 
+def _as_written(parts: urls.Parts) -> URL:
+    # The query is told as a part of the path: yarl would drop the mark of an empty one.
+    return URL.build(scheme=parts.scheme, authority=parts.authority, path=parts.target, encoded=True)
+
+
 def _redirect(url: str, answer: aiohttp.ClientResponse) -> Response:
-    location = answer.headers.get("Location", "").strip()
+    location = answer.headers.get("Location", "").strip(" \t")
     if not location:
         text = f"the server answered {answer.status} without saying where to"
         raise FetchError(Reason.BAD_REDIRECT, False, text, http_status=answer.status)
