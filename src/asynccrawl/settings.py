@@ -44,6 +44,8 @@ def _network(cidr: str) -> None:
     if not isinstance(cidr, str):
         raise ValueError(f"allow_net names {cidr!r:.60}; it must be a text in CIDR form (127.0.0.0/8)")
     try:
+        if "%" in cidr:
+            raise ValueError("a zone is no part of a network")
         whole = ipaddress.ip_network(cidr, strict=False)
         alone = ipaddress.ip_network(cidr.partition("/")[0])
         if alone.network_address != whole.network_address:
