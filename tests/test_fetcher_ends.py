@@ -144,8 +144,8 @@ STALLS = {
     "interim": (interim_flood(100, 0.5), {"timeout"}),
     "flood": (interim_flood(), {"protocol"}),
     "lines": (header_flood(), {"protocol"}),
-    "body": (dripping(BODY, 0.4), {"too_slow", "timeout"}),  # whichever bound comes first
-    "endless": (endless_body(), {"too_large", "timeout"}),
+    "body": (dripping(BODY, 0.4), {"too_slow"}),
+    "endless": (endless_body(), {"too_large"}),
 }
 NAMES = list(STALLS)
 
@@ -198,5 +198,7 @@ async def test_a_thousand_stalls_at_once_end_at_their_bounds(stalls: list[str], 
     spent = loop.time() - began
     assert sum(reasons.total() for reasons in found.values()) == 1000
     for name, reasons in found.items():
-        assert set(reasons) <= STALLS[name][1], name
+        (usual, _), *_ = reasons.most_common(1)
+        # Where a busy machine is late with a head, the deadline may come before the bound that is meant.
+        assert usual in STALLS[name][1] and set(reasons) <= STALLS[name][1] | {"timeout"}, name
     assert spent < 10.0, "far below a thousand deadlines one after the other"

@@ -34,9 +34,22 @@ def _one_of(group: object, name: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} is {getattr(group, name)!r}; it must be one of {', '.join(choices)}")
 
 
+def _networks(cidrs: Any) -> Any:
+    if isinstance(cidrs, str):
+        raise ValueError(f"allow_net is the text {cidrs!r:.60}; it must be a tuple of texts")
+    return cidrs
+
+
 def _network(cidr: str) -> None:
+    if not isinstance(cidr, str):
+        raise ValueError(f"allow_net names {cidr!r:.60}; it must be a text in CIDR form (127.0.0.0/8)")
     try:
-        ipaddress.ip_network(cidr)
+        if "%" in cidr:
+            raise ValueError("a zone is no part of a network")
+        whole = ipaddress.ip_network(cidr, strict=False)
+        alone = ipaddress.ip_network(cidr.partition("/")[0])
+        if alone.network_address != whole.network_address:
+            raise ValueError(f"write {whole} for the whole network, or {alone} for that address alone")
     except ValueError as error:
         raise ValueError(
             f"allow_net names {cidr!r}, which is no network in CIDR form (127.0.0.0/8): {error}"
@@ -206,7 +219,7 @@ class Network:
 
     def __post_init__(self) -> None:
         _at_least(self, 0, "max_redirects")
-        for cidr in self.allow_net:
+        for cidr in _networks(self.allow_net):
             _network(cidr)
         _name_servers(self.nameserver)
         if not self.user_agent or not self.user_agent.isprintable() or not self.user_agent.isascii():

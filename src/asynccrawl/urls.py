@@ -1,25 +1,29 @@
 """URLs as lists write them: which host they name, and how they go on the wire. Pure; no I/O.
 
 What a list says is sent byte for byte where it is legal (RFC 3986); only bytes that may not stand in a
-request line are percent-escaped, since re-quoting legal ones breaks signed URLs.
+request line are percent-escaped, since re-quoting legal ones breaks signed URLs. A host is what it means: in lower
+case, international names in the form of DNS, IPv4 addresses as four decimal numbers however they are spelled.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass
-from urllib.parse import urljoin
 
 import idna
 
 _PLAIN = re.compile(
-    r"(https?)://([a-z0-9][a-z0-9\-]{0,62}(?:\.[a-z0-9][a-z0-9\-]{0,61}[a-z0-9]){1,3})(/[!$&'-;=?@A-Z_a-z~]*)"
+    r"(https?)://([a-z0-9][a-z0-9\-]{0,62}(?:\.[a-z0-9][a-z0-9\-]{0,61}[a-z0-9]){0,2}\.[a-z][a-z0-9\-]{0,61}[a-z0-9])(/[!$&'-;=?@A-Z_a-z~]*)"
 )
-"""What most URLs of a list look like, and how they are sent: as they stand."""
+"""What most URLs of a list look like, and how they are sent: as they stand. No host of these is an address."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _ILLEGAL = re.compile(r"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.\-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+(?:%25[a-z0-9_.\-~]+)?\]")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_RAW_BYTE = re.compile("[\udc80-\udcff]")
 _AUTHORITY_END = re.compile(r"[/?#\\]")
 _BLANKS = " \t\n\r\f\v"
 _LABEL_CHARS = 63
@@ -49,10 +53,14 @@ class Parts:
     target: str
 
     @property
+    def authority(self) -> str:
+        """Host, and port unless it is the scheme's own."""
+        return self.host if self.port == SCHEMES[self.scheme] else f"{self.host}:{self.port}"
+
+    @property
     def wire(self) -> str:
         """The URL as it is requested, without user-info and fragment."""
-        port = "" if self.port == SCHEMES[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}{self.target}"
+        return f"{self.scheme}://{self.authority}{self.target}"
 
 
 def parse(url: str) -> Parts:
@@ -70,14 +78,37 @@ def parse(url: str) -> Parts:
 
 
 def join(base: str, location: str) -> str:
-    """The absolute URL that a Location header names, relative to the URL that answered with it (RFC 3986, 5.2).
+    """The URL that a Location header names, relative to the URL that answered with it (RFC 3986, 5.2).
 
-    Raises ValueError for a location that cannot be taken apart.
+    An absolute one stays as it is written; of the others only dot segments are resolved. Bytes of the header that are
+    no UTF-8, which come as `surrogateescape` has them, are percent-escaped. Raises BadURL when `base` is no URL.
     """
-    return location if _SCHEME.match(location) else urljoin(base, location)
+    reference = _RAW_BYTE.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", location.strip(_BLANKS))
+    if _SCHEME.match(reference):
+        return reference
+    scheme, authority, target = _split(base.strip(_BLANKS))
+    reference = reference.partition("#")[0]
+    absolute = reference.startswith("//")
+    if absolute:
+        authority, reference = _split_authority(reference[2:])
+    path, mark, query = reference.partition("?")
+    if not absolute:
+        base_path, base_mark, base_query = _target(target).partition("?")
+        if not path and not mark:
+            mark, query = base_mark, base_query
+        if not path.startswith("/"):
+            path = base_path[: base_path.rfind("/") + 1] + path if path else base_path
+    return f"{scheme}://{authority}{_without_dots(path) if reference[:1] not in ('', '?') else path}{mark}{query}"
 
 
 def _parse(url: str) -> Parts:
+    scheme, authority, target = _split(url)
+    host, port = _split_port(authority.rpartition("@")[2])
+    return Parts(scheme, _host(host), SCHEMES[scheme] if port is None else port, _target(target))
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Scheme, authority, and the rest as it is written."""
     found = _SCHEME.match(url)
     scheme = found[1].lower() if found else None
     if found is None or scheme is None:
@@ -87,9 +118,23 @@ def _parse(url: str) -> Parts:
     rest = url[found.end() :]
     if not rest.startswith("//"):
         raise BadURL(f"{scheme}: is not followed by //")
-    authority, target = _split_authority(rest[2:])
-    host, port = _split_port(authority.rpartition("@")[2])
-    return Parts(scheme, _host(host), SCHEMES[scheme] if port is None else port, _target(target))
+    return (scheme, *_split_authority(rest[2:]))
+
+
+def _without_dots(path: str) -> str:
+    """The path without `.` and `..` segments (RFC 3986, 5.2.4). Empty segments are segments."""
+    if not path.startswith("/"):
+        return path
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
 
 
 def _split_authority(rest: str) -> tuple[str, str]:
@@ -122,14 +167,61 @@ def _host(host: str) -> str:
         raise BadURL(f"the host is {host[:60]!r}; that is no host name or address")
     if len(host) > _LABEL_CHARS and max(map(len, host.split("."))) > _LABEL_CHARS:
         raise BadURL(f"a part of the host {host[:60]!r} is longer than {_LABEL_CHARS} characters")
-    return host.rstrip(".")
+    return _checked_ipv6(host) if host.startswith("[") else _decimal(host.rstrip("."))
+
+
+def _checked_ipv6(host: str) -> str:
+    try:
+        ipaddress.IPv6Address(host[1:-1].partition("%")[0])
+    except ValueError as error:
+        raise BadURL(f"the host is {host[:60]!r}; that is no IPv6 address") from error
+    return host
+
+
+def _decimal(host: str) -> str:
+    """The dotted quad of a host that ends in a number, which is an IPv4 address as inet_aton(3) reads it; or the host.
+
+    Browsers do so too. Left as they are such spellings would be a matter of taste between us, the resolver and the
+    system, and one address would be several hosts to the limits.
+    """
+    parts = host.split(".")
+    if not _NUMBER.fullmatch(parts[-1]):
+        return host
+    try:
+        *most, last = map(_number, parts)
+        if len(most) > 3 or max(most, default=0) > 255 or last >= 256 ** (4 - len(most)):
+            raise ValueError
+    except ValueError:
+        raise BadURL(f"the host {host[:60]!r} ends in a number and is no IPv4 address") from None
+    return str(ipaddress.IPv4Address(sum(part << 8 * (3 - n) for n, part in enumerate(most)) + last))
+
+
+def _number(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError
+    if text.startswith("0x"):
+        return int(text[2:] or "0", 16)
+    return int(text, 8 if text.startswith("0") else 10)
 
 
 def _idna(host: str) -> str:
     try:
         return idna.encode(host, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError) as error:
-        raise BadURL(f"the host {host[:60]!r} is no international domain name: {error}") from error
+        try:
+            return ".".join(map(_label, idna.uts46_remap(host).split(".")))
+        except (idna.IDNAError, UnicodeError):
+            raise BadURL(f"the host {host[:60]!r} is no international domain name: {error}") from error
+
+
+def _label(label: str) -> str:
+    """A label in the form of DNS. Symbols are let in, emoji above all: IDNA 2008 has none, and DNS has such names."""
+    rest = "".join(char for char in label if unicodedata.category(char) not in ("So", "Sk"))
+    if rest:
+        encoded = idna.encode(rest).decode("ascii")
+        if rest == label:
+            return encoded
+    return "xn--" + label.encode("punycode").decode("ascii") if label else ""
 
 
 def _target(target: str) -> str:

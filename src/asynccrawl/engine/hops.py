@@ -196,7 +196,7 @@ class Hops:
             await self._failed(hop, FetchError(reason, False, f"redirected to {location[:200]!r}: {error}"))
             return
         if hop.hops >= self._settings.network.max_redirects:
-            text = f"more than {hop.hops} redirects, the next to {target[:200]}"
+            text = f"more than {hop.hops} redirects, the next to {urls.parse(target).wire[:200]}"
             await self._failed(hop, FetchError(Reason.REDIRECT_LOOP, False, text))
         elif hop.seconds_left <= 0:
             await self._failed(hop, FetchError(Reason.TIMEOUT, True, "the deadline passed between redirects"))

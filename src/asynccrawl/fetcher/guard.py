@@ -1,7 +1,8 @@
-"""Where we may connect: public addresses, and networks that were opened on purpose.
+"""Where we may connect: public addresses, and networks that were opened on purpose; of the low ports 80 and 443.
 
-The guard sits in the connector's socket factory, which sees the final address of every connection, whether it was
-written in the URL, resolved, or redirected to. A check of host names or look-ups alone would miss some of them.
+Addresses are judged in the connector's socket factory, which sees the final address of every connection, whether it was
+written in the URL, resolved, or redirected to. A check of host names or look-ups alone would miss some of them. What a
+URL says itself is judged before every request too: its port, an address in it, a name of this machine.
 """
 
 from __future__ import annotations
@@ -14,60 +15,116 @@ from typing import Any
 BLOCKED = 1_000_001
 """The errno of a refused address: no real one, so that it survives where several errors are folded into one."""
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+LOW_PORTS = (80, 443)
+"""The ports below 1024 that are requested. Behind the others are mail, files and logins, not pictures."""
+_FIRST_FREE_PORT = 1024
 
-# IANA special-purpose registries (RFC 6890 and successors) and multicast. Own table: `is_global` of the standard
-# library calls multicast and the translated ranges global, and has changed between versions.
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# IANA special-purpose registries (RFC 6890 and successors), multicast, and all IPv6 outside of 2000::/3, of which
+# nothing is given out as global unicast. Own table: `is_global` of the standard library calls multicast and the
+# translated ranges global, and has changed between versions.
 _CLOSED_V4 = """
     0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
     192.31.196.0/24 192.52.193.0/24 192.88.99.0/24 192.168.0.0/16 192.175.48.0/24 198.18.0.0/15 198.51.100.0/24
     203.0.113.0/24 224.0.0.0/4 240.0.0.0/4
 """
 _CLOSED_V6 = """
-    ::/96 100::/64 2001::/23 2001:db8::/32 3fff::/20 5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8
+    ::/3 4000::/2 8000::/1 2001::/23 2001:db8::/32 2620:4f:8000::/48 3fff::/20
 """
 _CLOSED = [ipaddress.ip_network(cidr) for cidr in (_CLOSED_V4 + _CLOSED_V6).split()]
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""Upper half of an interface identifier whose lower half is an IPv4 address to tunnel to (RFC 5214, 6.1)."""
+_LOOPBACKS: tuple[Address, ...] = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
 
 
 class BlockedAddress(OSError):
-    """A connection to an address that is neither public nor opened."""
+    """A connection to an address that is neither public nor opened, or to a port that is not requested."""
 
-    def __init__(self, address: Address) -> None:
-        super().__init__(BLOCKED, f"{address} is no public address")
+    def __init__(self, why: str) -> None:
+        super().__init__(BLOCKED, why)
+
+    def __str__(self) -> str:
+        return str(self.strerror)  # without the number, which means nothing to anybody
 
 
 class Guard:
-    """Makes sockets for allowed addresses only. `allow_net`: networks (CIDR) that are open although not public."""
+    """Makes sockets for allowed addresses only.
+
+    `allow_net`: networks (CIDR) that are open although not public: exactly those addresses. An IPv4 address that is
+    written as a mapped IPv6 one is the same address; one that a gateway would translate or tunnel to is not.
+    """
 
     def __init__(self, allow_net: Iterable[str] = ()) -> None:
-        self._open = [ipaddress.ip_network(cidr) for cidr in allow_net]
+        self._open = [_unmapped_network(ipaddress.ip_network(cidr)) for cidr in allow_net]
 
     def allows(self, address: Address) -> bool:
         """Whether a connection to `address` may be made, whichever way an IPv4 address is wrapped in it."""
-        inner = _unwrapped(address)
-        if any(a in network for network in self._open for a in (address, inner) if a.version == network.version):
+        address = _unmapped(address)
+        if _among(address, self._open):
             return True
-        return not any(a in network for network in _CLOSED for a in (address, inner) if a.version == network.version)
+        inner = _translated(address)
+        if inner is None:
+            return not _among(address, _CLOSED)
+        return not _among(inner, _CLOSED) and (address in _NAT64 or not _among(address, _CLOSED))
+
+    def check(self, host: str, port: int) -> None:
+        """Refuse what a URL shows before any look-up. `host` and `port` as in `urls.Parts`. Raises BlockedAddress."""
+        if port < _FIRST_FREE_PORT and port not in LOW_PORTS:
+            raise BlockedAddress(f"port {port} is not requested: of the ports below 1024 only 80 and 443 are")
+        if host == "localhost" or host.endswith(".localhost"):
+            if not any(map(self.allows, _LOOPBACKS)):  # RFC 6761, 6.3: whatever a name server may say
+                raise BlockedAddress(f"{host} is this machine{_HINT}")
+        elif host.startswith("[") or host[-1:].isdigit():
+            self._check_address(host.strip("[]"))
 
     def socket(self, addr_info: tuple[Any, ...]) -> socket.socket:
         """A socket for an entry of `getaddrinfo`. Raises BlockedAddress."""
         family, kind, proto, _, sockaddr = addr_info
-        address = ipaddress.ip_address(sockaddr[0].partition("%")[0])
-        if not self.allows(address):
-            raise BlockedAddress(address)
+        self._check_address(sockaddr[0])
         return socket.socket(family=family, type=kind, proto=proto)
 
+    def _check_address(self, text: str) -> None:
+        try:
+            address = ipaddress.ip_address(text.partition("%")[0])
+        except ValueError:
+            # Nothing that could be told from an address may go on to a system that might read one in it.
+            raise BlockedAddress(f"{text[:60]!r} is no address that could be judged") from None
+        if not self.allows(address):
+            raise BlockedAddress(f"{address} is no public address{_HINT}")
 
-def _unwrapped(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 one (mapped, NAT64, 6to4), or the address itself."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if address.ipv4_mapped:
+
+_HINT = "; open it with allow_net if it is yours"
+
+
+def _among(address: Address, networks: Iterable[_Network]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
+
+
+def _unmapped(address: Address) -> Address:
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         return address.ipv4_mapped
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    if address in _SIX_TO_FOUR:
-        return ipaddress.IPv4Address((int(address) >> 80) & 0xFFFFFFFF)
     return address
+
+
+def _unmapped_network(network: _Network) -> _Network:
+    """A network of mapped addresses is the IPv4 network that it means; others are themselves."""
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        return ipaddress.IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
+    return network
+
+
+def _translated(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a gateway makes of an IPv6 one (NAT64, 6to4, ISATAP), if any."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    number = int(address)
+    if address in _SIX_TO_FOUR:
+        return ipaddress.IPv4Address((number >> 80) & 0xFFFFFFFF)
+    if address in _NAT64 or (number >> 32) & 0xFFFFFFFF in _ISATAP:
+        return ipaddress.IPv4Address(number & 0xFFFFFFFF)
+    return None

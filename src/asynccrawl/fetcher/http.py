@@ -18,6 +18,7 @@ from ..settings import Settings
 from .body import Body, check_length, read_body
 from .connector import CleanConnector
 from .encoding import coding_of, undo
+from .guard import Guard
 from .phases import Phase, current
 from .session import open_session
 from .translate import refused, translate
@@ -38,6 +39,7 @@ class HttpFetcher:
         self._session = session
         self._settings = settings
         self._limits = settings.limits
+        self._guard = Guard(settings.network.allow_net)
         self._spool = spool
         self._meter = meter
         self._timeout = aiohttp.ClientTimeout(total=None, connect=settings.limits.connect_timeout)
@@ -86,10 +88,12 @@ class HttpFetcher:
 
     async def _exchange(self, hop: Hop, phase: Phase, watch: Watch) -> Response:
         try:
-            url = urls.parse(hop.url).wire
+            parts = urls.parse(hop.url)
         except urls.BadURL as error:
             raise FetchError(Reason.BLOCKED_SCHEME if error.scheme else Reason.BAD_URL, False, str(error)) from error
-        get = self._session.get(URL(url, encoded=True), allow_redirects=False, timeout=self._timeout)
+        self._guard.check(parts.host, parts.port)
+        url = parts.wire
+        get = self._session.get(_as_written(parts), allow_redirects=False, timeout=self._timeout)
         async with get as answer:
             watch.head()
             if answer.status == 200:
@@ -128,8 +132,13 @@ def _framed(answer: aiohttp.ClientResponse) -> bool:
     return chunked or answer.content_length is not None
 
 
+def _as_written(parts: urls.Parts) -> URL:
+    # The query is told as a part of the path: yarl would drop the mark of an empty one.
+    return URL.build(scheme=parts.scheme, authority=parts.authority, path=parts.target, encoded=True)
+
+
 def _redirect(url: str, answer: aiohttp.ClientResponse) -> Response:
-    location = answer.headers.get("Location", "").strip()
+    location = answer.headers.get("Location", "").strip(" \t")
     if not location:
         text = f"the server answered {answer.status} without saying where to"
         raise FetchError(Reason.BAD_REDIRECT, False, text, http_status=answer.status)

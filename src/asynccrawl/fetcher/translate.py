@@ -12,7 +12,7 @@ import aiohttp
 
 from ..errors import FetchError
 from ..models import Reason
-from .guard import BLOCKED
+from .guard import BLOCKED, BlockedAddress
 from .resolver import NotResolved
 
 _STATUS = {403: Reason.HTTP_403, 404: Reason.HTTP_404, 410: Reason.HTTP_410, 429: Reason.HTTP_429}
@@ -82,14 +82,15 @@ def _dns(error: aiohttp.ClientConnectorDNSError) -> FetchError:
 
 def _connect(error: aiohttp.ClientConnectorError, secure: bool) -> FetchError:
     if error.os_error.errno == BLOCKED:
-        text = f"{error.os_error.strerror}; open it with allow_net if it is yours"
-        return FetchError(Reason.BLOCKED_ADDRESS, False, text)
+        return FetchError(Reason.BLOCKED_ADDRESS, False, str(error.os_error.strerror))
     if secure and isinstance(error.os_error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
         return FetchError(Reason.TLS, True, "the server closed the connection in the middle of the TLS handshake")
     return FetchError(Reason.CONNECT, True, f"no connection: {_cause(error) or type(error.os_error).__name__}")
 
 
 def _broken(error: Exception) -> FetchError:
+    if isinstance(error, BlockedAddress):
+        return FetchError(Reason.BLOCKED_ADDRESS, False, str(error))
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return FetchError(Reason.RESET, True, "the server closed the connection without an answer")
     if isinstance(error, ConnectionError) or getattr(error, "errno", None) in _RESET:
