@@ -3,6 +3,7 @@
 In flight: additive increase, multiplicative decrease, as TCP does (Chiu and Jain, "Analysis of the Increase and
 Decrease Algorithms for Congestion Avoidance", 1989): an answer adds 1/limit, so a full round of answers adds one; a
 busy, broken or missing answer halves. One halving a round: a flight that began before the last one tells nothing new.
+Rounds of busy answers are counted in the same way.
 
 The circuit (Nygard, "Release It!", 2007): after `breaker` flights in a row without any answer the host rests, then
 one probe at a time, each after a longer rest, decides. An answer closes the circuit; after `probes` vain ones the host
@@ -29,9 +30,9 @@ class Health:
     limits: HostLimits
     limit: float
     retries_each: float = 1.0
-    halved: float = float("-inf")
+    troubled: float = float("-inf")  # when a round of trouble began; what started before belongs to it
     missing: int = 0  # flights in a row without an answer
-    busy: int = 0  # answers in a row that said busy
+    busy: int = 0  # rounds in a row of nothing but busy answers
     vain: int = 0  # probes in a row without an answer
     opened: float | None = None  # since when the circuit is open
     budget: float = _BUDGET_AT_FIRST
@@ -59,12 +60,18 @@ class Health:
         if signal is Signal.ANSWERED:
             self._answered()
             return 0
-        self._halve(began, now)
+        fresh = began >= self.troubled
+        self.troubled = max(self.troubled, now) if fresh else self.troubled
+        if fresh:
+            self._halve()
         if signal in (Signal.SILENT, Signal.REFUSED):
             return self._missed(began, now)
         self.missing = self.vain = 0
         self.opened = None
-        self.busy = self.busy + 1 if signal is Signal.BUSY else 0
+        if signal is not Signal.BUSY:
+            self.busy = 0
+        elif fresh:
+            self.busy += 1
         return self.busy
 
     def earn(self) -> None:
@@ -88,10 +95,9 @@ class Health:
         else:
             self.limit = float(self.limits.per_host)
 
-    def _halve(self, began: float, now: float) -> None:
-        if self.limits.adaptive and began >= self.halved:
+    def _halve(self) -> None:
+        if self.limits.adaptive:
             self.limit = max(1.0, self.limit / 2.0)
-            self.halved = now
 
     def _missed(self, began: float, now: float) -> int:
         self.missing += 1
