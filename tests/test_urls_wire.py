@@ -157,7 +157,7 @@ def test_hosts_that_are_addresses(spelled: str, host: str):
      "[::1", "[1.2.3.4]", "[::1]x", "[fe80::1%lo]", "%31", "👨‍👩‍👧.example", "a^ü.example", "❤a-.example"],
 )  # fmt: skip
 def test_hosts_that_are_none(host: str):
-    with pytest.raises(BadURL, match="the (host|port) "):
+    with pytest.raises(BadURL, match=r"the (host|port) "):
         parse(f"http://{host}/")
 
 
