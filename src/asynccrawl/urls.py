@@ -88,17 +88,21 @@ def join(base: str, location: str) -> str:
         return reference
     scheme, authority, target = _split(base.strip(_BLANKS))
     reference = reference.partition("#")[0]
-    absolute = reference.startswith("//")
-    if absolute:
-        authority, reference = _split_authority(reference[2:])
+    if not reference.startswith("//"):
+        return f"{scheme}://{authority}{_resolved(reference, _target(target))}"
+    authority, rest = _split_authority(reference[2:])
+    path, mark, query = rest.partition("?")
+    return f"{scheme}://{authority}{_without_dots(path)}{mark}{query}"
+
+
+def _resolved(reference: str, base: str) -> str:
+    """The path and query of a reference that names no authority, relative to those of its base."""
     path, mark, query = reference.partition("?")
-    if not absolute:
-        base_path, base_mark, base_query = _target(target).partition("?")
-        if not path and not mark:
-            mark, query = base_mark, base_query
-        if not path.startswith("/"):
-            path = base_path[: base_path.rfind("/") + 1] + path if path else base_path
-    return f"{scheme}://{authority}{_without_dots(path) if reference[:1] not in ('', '?') else path}{mark}{query}"
+    base_path, base_mark, base_query = base.partition("?")
+    if path:
+        from_root = path if path.startswith("/") else base_path[: base_path.rfind("/") + 1] + path
+        return f"{_without_dots(from_root)}{mark}{query}"
+    return f"{base_path}{mark}{query}" if mark else f"{base_path}{base_mark}{base_query}"
 
 
 def _parse(url: str) -> Parts:
