@@ -97,7 +97,7 @@ async def test_a_name_that_is_not_resolved(
     dns: DnsServer, tmp_path: Path, brief_pauses: None, answer: Any, retryable: bool, words: str
 ):
     dns.add("cats.example", answer)
-    error = await fate("http://cats.example:9/x.jpg", tmp_path, asking(dns))
+    error = await fate("http://cats.example:9009/x.jpg", tmp_path, asking(dns))
     assert isinstance(error, FetchError)
     assert (error.reason, error.retryable) == (Reason.DNS, retryable), error
     assert "cats.example" in error.detail and words in error.detail
@@ -106,7 +106,7 @@ async def test_a_name_that_is_not_resolved(
 @pytest.mark.parametrize("lie", ["silence", "wrong_id", "wrong_name"])
 async def test_a_name_server_that_says_nothing_of_use(dns: DnsServer, tmp_path: Path, hurried: None, lie: Any):
     dns.add("cats.example", DnsAnswer(("127.0.0.1",), lie=lie))
-    error = await fate("http://cats.example:9/x.jpg", tmp_path, asking(dns))
+    error = await fate("http://cats.example:9009/x.jpg", tmp_path, asking(dns))
     assert isinstance(error, FetchError) and (error.reason, error.retryable) == (Reason.DNS, True), error
     assert "no answer from the name server within 0." in error.detail
 
@@ -196,7 +196,7 @@ async def test_no_address_and_a_failure_beside_it_may_pass(
 
 async def test_a_look_up_ends_with_the_deadline_of_its_caller(dns: DnsServer, tmp_path: Path):
     dns.add("cats.example", SILENT)
-    error = await fate("http://cats.example:9/x.jpg", tmp_path, asking(dns), seconds=0.2)
+    error = await fate("http://cats.example:9009/x.jpg", tmp_path, asking(dns), seconds=0.2)
     assert isinstance(error, FetchError) and (error.reason, error.retryable) == (Reason.DNS, True)
 
 
@@ -205,7 +205,7 @@ async def test_no_name_server_at_all(tmp_path: Path, hurried: None):
         bound.bind(("127.0.0.1", 0))
         closed = f"127.0.0.1:{bound.getsockname()[1]}"
     settings = replace(LOOPBACK, network=Network(nameserver=(closed,)))
-    error = await fate("http://cats.example:9/x.jpg", tmp_path, settings)
+    error = await fate("http://cats.example:9009/x.jpg", tmp_path, settings)
     assert isinstance(error, FetchError) and (error.reason, error.retryable) == (Reason.DNS, True)
 
 
@@ -306,7 +306,7 @@ async def test_dead_names_do_not_hold_up_good_ones(dns: DnsServer, server: Image
     for n in range(20):
         dns.add(f"good{n}.example", "127.0.0.1")
     fetcher = await HttpFetcher.open(asking(dns), tmp_path)
-    dead = [asyncio.create_task(outcome(fetcher, f"http://dead{n}.example:9/", 1.5)) for n in range(300)]
+    dead = [asyncio.create_task(outcome(fetcher, f"http://dead{n}.example:9009/", 1.5)) for n in range(300)]
     await soon(lambda: dns.audit.count(type="A") > 0)
     good = [outcome(fetcher, server.url("/x", f"good{n}.example"), 1.5) for n in range(20)]
     assert all(isinstance(end, Response) for end in await asyncio.gather(*good))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -381,7 +382,7 @@ def test_unknown_and_silent_hosts_leave_the_slots_to_proven_ones():
     for flight in flights:
         if flight.key == "good":
             frontier.heard(flight, 0.1)
-    assert frontier.overstaying(2.1) == [], "five silent ones are within their share"
+    assert not frontier.overstaying(2.1), "five silent ones are within their share"
     for _ in range(1000):
         good = next(flight for flight in flights if flight.key == "good")
         flights.remove(good)
@@ -394,22 +395,39 @@ def test_unknown_and_silent_hosts_leave_the_slots_to_proven_ones():
     assert sum(flight.key != "good" for flight in flights) == 10, "five that keep silent, five that are not known yet"
 
 
-def test_the_silent_are_evicted_for_better_work_and_only_for_that():
+def test_the_silent_are_evicted_when_others_want_their_slots():
     frontier = Frontier(HostLimits(per_host=1000, window=2000), concurrency=40)
     for i in range(40):
         frontier.offer(hop(f"dead{i}", i), 0.0)
     flights = start_ready(frontier, 0.0)
     assert len(flights) == 40
-    assert frontier.overstaying(5.0) == [], "nobody else wants the slots"
+    assert not frontier.overstaying(5.0), "nobody else wants the slots"
     frontier.offer(hop("fresh", 100), 5.0)
-    assert frontier.overstaying(5.0) == flights[:1]
     (evicted,) = frontier.overstaying(5.0)
+    assert evicted is flights[0]
     frontier.finish(evicted, 5.0, Signal.NONE)
     frontier.put(evicted.hop, 5.0, doubtful=True)
     fresh = start(frontier, 5.0)
     assert fresh.key == "fresh"
     frontier.finish(fresh, 5.1, Signal.ANSWERED)
     assert start(frontier, 5.1).key == evicted.key, "the doubtful get what nobody else wants"
+
+
+def test_nobody_is_evicted_for_ever():
+    frontier = Frontier(HostLimits(), concurrency=20)
+    for i in range(60):
+        frontier.offer(hop(f"dead{i}", i), 0.0)
+    times: Counter[str] = Counter()
+    now = 0.0
+    while now < 100.0:
+        start_ready(frontier, now)
+        for flight in frontier.overstaying(now):
+            times[flight.key] += 1
+            frontier.finish(flight, now, Signal.NONE)
+            frontier.put(flight.hop, now, doubtful=True)
+        now += 0.1
+    assert max(times.values()) <= 3 and frontier.in_flight == 20
+    assert all(now - flight.began > 50.0 for flight in frontier._slots._unheard), "they have all the time they need"
 
 
 def test_a_host_that_is_slow_by_nature_is_not_taken_for_silent():

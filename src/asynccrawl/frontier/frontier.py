@@ -198,8 +198,9 @@ class Frontier:
         host = self._hosts.get(key)
         return host is None or host.health.spend()
 
-    def overstaying(self, now: float) -> list[Flight]:
-        """The flights that have been silent for too long, as far as they keep better work from a slot; oldest first.
+    def overstaying(self, now: float) -> Sequence[Flight]:
+        """The flights that have been silent for too long, as far as they keep others from a slot; oldest first. They
+        are to be evicted.
 
         Call it several times a second: it also notices which hosts have become doubtful, and reviews the overload.
         """
@@ -207,10 +208,8 @@ class Frontier:
         for flight in silent:
             self._trust(self._hosts[flight.key], Trust.DOUBTFUL, now)
         self.overload.review(now)
-        ready = self._turns.ready
-        waiting = ready[Trust.PROVEN] + ready[Trust.UNKNOWN]
-        free = self.overload.allowed - self.in_flight
-        return silent[: max(0, min(len(silent) - self._slots.share, waiting - free))]
+        waiting = self.ready_hosts - (self.overload.allowed - self.in_flight)
+        return self._slots.evict(silent[: max(0, min(len(silent) - self._slots.share, waiting))])
 
     def hold(self, key: str, until: float, now: float) -> None:
         """Start nothing on the host before `until`."""

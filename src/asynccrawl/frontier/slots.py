@@ -15,7 +15,9 @@ from .host import PATIENCE, Host, Trust
 SHARE = 20
 _RAMP_SECONDS = 2.0
 _RAMP_FIRST = 8
-_LEAST_PATIENCE = 0.1
+_LEAST_PATIENCE = 0.2
+_EVICTIONS = 3
+"""How often a host may be evicted; each time it is given four times as long. Then it has all the time it needs."""
 _ENOUGH_HEARD = 20
 _IDLE_HOSTS = 20_000
 """Idle hosts of which the trust is remembered: the latest so many, a few megabytes."""
@@ -29,8 +31,10 @@ class Slots:
         self._flying = [0, 0, 0]  # flights by the trust in their hosts
         self._unheard: dict[Flight, None] = {}  # in the order of their starts
         self._idle: dict[str, Trust] = {}
+        self._evicted: dict[str, int] = {}
         self._began: float | None = None
         self._first_heard = 0
+        self._spread = 0.0  # its mean deviation
         self._usual = 0.0  # seconds until a host is heard for the first time, on average
         self.share = max(1, concurrency // SHARE)
         self.in_flight = 0
@@ -73,8 +77,11 @@ class Slots:
         """What to expect of a host has changed; `silence`: after how many seconds it was heard."""
         if trust is Trust.PROVEN and not host.proven:
             self._first_heard += 1
-            self._usual += max(0.05, 1.0 / self._first_heard) * (silence - self._usual)
+            gain, error = max(0.05, 1.0 / self._first_heard), silence - self._usual
+            self._usual += gain * error
+            self._spread += gain * (abs(error) - self._spread)
             host.proven = True
+            self._evicted.pop(host.name, None)
         self._flying[host.trust] -= host.in_flight
         self._flying[trust] += host.in_flight
         host.trust = trust
@@ -101,18 +108,32 @@ class Slots:
         first = self._patience()
         for flight in self._unheard:
             host = hosts[flight.key]
-            if now - flight.began >= (host.patience if host.proven else first):
+            if now - flight.began >= (host.patience if host.proven else self._patience_with(host.name, first)):
                 found.append(flight)
         return found
 
-    def _patience(self) -> float:
-        """Seconds for a host that was never heard: six times what others took, within bounds.
+    def evict(self, flights: Sequence[Flight]) -> Sequence[Flight]:
+        """These flights are broken off."""
+        for flight in flights:
+            self._evicted[flight.key] = self._evicted.pop(flight.key, 0) + 1
+            if len(self._evicted) > _IDLE_HOSTS:
+                del self._evicted[next(iter(self._evicted))]
+        return flights
 
-        Every dead host of a list costs a slot so long. Where answers take long, three times that is enough.
+    def _patience_with(self, name: str, first: float) -> float:
+        times = self._evicted.get(name, 0)
+        return float("inf") if times >= _EVICTIONS else min(PATIENCE, first * 4.0**times) if times else first
+
+    def _patience(self) -> float:
+        """Seconds for a host that was never heard. Every dead host of a list costs a slot so long.
+
+        What others took, and four times its mean deviation, as TCP waits for an acknowledgement (RFC 6298); no longer
+        than PATIENCE, unless others take longer than that, too.
         """
         if self._first_heard < _ENOUGH_HEARD:
             return PATIENCE
-        return min(max(_LEAST_PATIENCE, 6.0 * self._usual), max(PATIENCE, 3.0 * self._usual))
+        expected = max(_LEAST_PATIENCE, self._usual + 4.0 * self._spread)
+        return min(expected, max(PATIENCE, 3.0 * self._usual))
 
     def _room(self, now: float) -> int:
         ramp = 0.0 if self._began is None else (now - self._began) / _RAMP_SECONDS
