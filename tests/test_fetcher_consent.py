@@ -59,7 +59,7 @@ def test_whose_pictures_are_left_alone(values: list[str], rule: str | None):
 
 
 PIECES = st.sampled_from([*OPT_OUT, "all", "googlebot", "asynccrawl", "unavailable_after", "25 Jun 2010 15:00:00", "*"])
-HEADERS = st.lists(st.lists(st.one_of(PIECES, st.sampled_from(", : ;".split()), st.text())).map("".join))
+HEADERS = st.lists(st.lists(st.one_of(PIECES, st.sampled_from([",", ":", ";"]), st.text())).map("".join))
 
 
 @given(HEADERS, st.text())

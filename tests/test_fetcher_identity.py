@@ -209,16 +209,22 @@ async def command(*words: str) -> tuple[str, str]:
 # --- the proxy
 
 
+SILENCE = b"..."
+
+
 class Proxy:
     """A small HTTP proxy, to which every name is 127.0.0.1. `asked`: the head of each request."""
 
     def __init__(self, answer: bytes | None = None) -> None:
         self.asked: list[str] = []
+        self.writers: list[asyncio.StreamWriter] = []
         self._answer = answer
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         self.asked.append(head)
+        if self._answer is SILENCE:
+            await asyncio.Event().wait()
         if self._answer is not None:
             writer.write(self._answer)
             writer.close()
@@ -226,6 +232,7 @@ class Proxy:
         method, target, rest = head.split(" ", 2)
         authority, _, path = target.removeprefix("http://").partition("/")
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", int(authority.rpartition(":")[2]))
+        self.writers.append(up_writer)
         if method == "CONNECT":
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
@@ -249,6 +256,7 @@ async def proxying(answer: bytes | None = None) -> AsyncIterator[tuple[Proxy, st
     proxy, tasks = Proxy(answer), set()
 
     def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        proxy.writers.append(writer)
         tasks.add(asyncio.ensure_future(proxy.serve(reader, writer)))
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -259,6 +267,9 @@ async def proxying(answer: bytes | None = None) -> AsyncIterator[tuple[Proxy, st
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in proxy.writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in proxy.writers), return_exceptions=True)
 
 
 @pytest.mark.parametrize(
@@ -353,12 +364,7 @@ async def test_a_proxy_that_refuses(tmp_path: Path, scheme: str, answer: bytes, 
 
 @pytest.mark.slow  # waiting is what is tested
 async def test_a_tunnel_that_never_opens(tmp_path: Path):
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    async with await asyncio.start_server(silent, "127.0.0.1", 0) as listening:
-        address = "127.0.0.1:%d" % listening.sockets[0].getsockname()[1]
+    async with proxying(SILENCE) as (_, address):
         settings = network(proxy=f"http://{address}")
         settings = replace(settings, limits=replace(settings.limits, connect_timeout=0.3))
         found = await fate("https://far.example/x", tmp_path, settings)

@@ -23,7 +23,9 @@ def through_proxy(found: FetchError, error: Exception, phase: Phase, shown: str)
         return found
     if found.reason is Reason.TLS and not isinstance(error, TimeoutError | aiohttp.ClientProxyConnectionError):
         return found  # the server's own, at the other end of the tunnel
-    return FetchError(Reason.CONNECT, True, f"no connection through the proxy {shown}: {found.detail}")
+    # From here a tunnel that is never opened and a handshake in it that is never answered look the same.
+    tunnel = "no tunnel, or " if found.reason is Reason.TLS else ""
+    return FetchError(Reason.CONNECT, True, f"no connection through the proxy {shown}: {tunnel}{found.detail}")
 
 
 def _no_tunnel(error: aiohttp.ClientHttpProxyError, shown: str) -> FetchError:
