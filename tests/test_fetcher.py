@@ -277,7 +277,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ("Thu, 01 Jan 2026 00:02:00 GMT", None, 120.0),
         ("Thu, 01 Jan 2026 00:02:00 GMT", "Thu, 01 Jan 2026 00:01:30 GMT", 30.0),
         ("Wed, 31 Dec 2025 00:00:00 GMT", None, 0.0),
-        ("-5", None, None),
+        ("-5", None, 0.0),
         ("soon", None, None),
         ("", None, None),
         ("9" * 40, None, 999_999_999_999.0),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .errors import SettingsError
+from .identity import check_headers, proxy_of
 from .models import Reason
 
 FORMATS = ("jpeg", "png", "gif", "webp", "bmp", "tiff", "avif")
@@ -198,19 +199,20 @@ class Network:
 
     allow_net: networks (CIDR) opened although they are not public. nameserver: name servers (`IP:PORT`, `[IPv6]:PORT`,
     or an address alone for port 53) asked instead of the system's. user_agent: the header sent. headers: further
-    headers of every request. max_redirects: hops followed in one attempt. proxy: URL of an HTTP proxy; it resolves the
-    names, so only addresses written in URLs can be guarded then. user_info: send user name and password that a URL
-    holds (else they are left out). ca_file: certificates to trust instead of the system's. insecure: accept any
-    certificate. robots: ask each site's robots.txt first, and obey. ignore_opt_out: keep pictures although their
-    server says that they are not meant for datasets (X-Robots-Tag).
+    headers of every request; every host gets them, an Authorization or a Cookie too. max_redirects: hops followed in
+    one attempt. proxy: URL of an HTTP proxy; it resolves the names, so only addresses written in URLs can be guarded
+    then. user_info: send user name and password that a URL holds to its own origin (else they are left out).
+    ca_file: certificates to trust instead of the system's. insecure: accept any certificate. robots: ask each site's
+    robots.txt first, and obey. ignore_opt_out: keep pictures although their server says that they are not meant for
+    datasets (X-Robots-Tag).
     """
 
     allow_net: tuple[str, ...] = ()
     nameserver: tuple[str, ...] = ()
     user_agent: str = "asynccrawl/0.1 (image dataset crawler)"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     max_redirects: int = 5
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     user_info: bool = False
     ca_file: str | None = None
     insecure: bool = False
@@ -222,6 +224,9 @@ class Network:
         for cidr in _networks(self.allow_net):
             _network(cidr)
         _name_servers(self.nameserver)
+        check_headers(self.headers)
+        if self.proxy is not None:
+            proxy_of(self.proxy)
         if not self.user_agent or not self.user_agent.isprintable() or not self.user_agent.isascii():
             raise ValueError(f"user_agent is {self.user_agent!r}; it must be printable ASCII text")
 

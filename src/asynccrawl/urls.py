@@ -11,6 +11,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 import idna
 
@@ -25,6 +26,8 @@ _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.\-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+(?:%25
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _RAW_BYTE = re.compile("[\udc80-\udcff]")
 _AUTHORITY_END = re.compile(r"[/?#\\]")
+_AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://([^/?#\\]*@)?")
+_USER_INFO = re.compile(r"//[^/?#\\]*@")
 _BLANKS = " \t\n\r\f\v"
 _LABEL_CHARS = 63
 _HOST_CHARS = 253
@@ -237,3 +240,38 @@ def _target(target: str) -> str:
         return _ILLEGAL.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), target)
     except UnicodeEncodeError as error:
         raise BadURL("it holds half a surrogate pair, which no encoding can send") from error
+
+
+def user_info(url: str) -> tuple[str, str] | None:
+    """User and password in front of the host, percent-decoded; None where there are none.
+
+    Bytes that are no UTF-8 come as `surrogateescape` has them.
+    """
+    start = _AUTHORITY.match(url.strip(_BLANKS))
+    if not start or not start[1]:
+        return None
+    user, _, password = start[1][:-1].partition(":")
+    if not user and not password:
+        return None
+    return _decoded(user), _decoded(password)
+
+
+def redacted(text: str) -> str:
+    """A URL, or a text that may hold some, without user and password: for whatever is shown to somebody."""
+    return _USER_INFO.sub("//", text)
+
+
+def carried(base: str, target: str) -> str:
+    """`target`, with the user-info of `base` if both have the same origin and `target` has none of its own."""
+    found, authority = _AUTHORITY.match(base.strip(_BLANKS)), _AUTHORITY.match(target.strip(_BLANKS))
+    if not found or not found[1] or not authority or authority[1]:
+        return target
+    ours, theirs = parse(base), parse(target)
+    if (ours.scheme, ours.host, ours.port) != (theirs.scheme, theirs.host, theirs.port):
+        return target
+    target = target.strip(_BLANKS)
+    return f"{target[: authority.end()]}{found[1]}{target[authority.end() :]}"
+
+
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogateescape")

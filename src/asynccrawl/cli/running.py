@@ -19,6 +19,7 @@ from ..models import Outcome
 from ..opening import open_crawl
 from ..report import Report, printable
 from ..settings import Settings
+from ..urls import redacted
 from .display import show_progress
 
 DRAIN_SECONDS = 5.0
@@ -95,7 +96,7 @@ async def _crawl(urls: str, dest: Path, settings: Settings, msg: float, verbose:
 
 def _tell(outcome: Outcome) -> None:
     end = outcome.path if outcome.reason is None else f"{outcome.reason} ({printable(outcome.detail or '', 120)})"
-    click.echo(f"{outcome.name or outcome.line}: {end}  {printable(outcome.url, 200)}", err=True)
+    click.echo(f"{outcome.name or outcome.line}: {end}  {printable(redacted(outcome.url), 200)}", err=True)
 
 
 def _run(whole: Coroutine[Any, Any, Report]) -> Report:

@@ -186,14 +186,16 @@ class Hops:
 
     async def _redirected(self, hop: Hop, location: str) -> None:
         try:
-            target = urls.join(hop.url, location)
+            target = urls.carried(hop.url, urls.join(hop.url, location))
             host = self._settings.hosts.key_of(urls.parse(target).host)
         except SettingsError:
             raise
         except ValueError as error:
             blocked = isinstance(error, urls.BadURL) and error.scheme is not None
             reason = Reason.BLOCKED_SCHEME if blocked else Reason.BAD_REDIRECT
-            await self._failed(hop, FetchError(reason, False, f"redirected to {location[:200]!r}: {error}"))
+            await self._failed(
+                hop, FetchError(reason, False, f"redirected to {urls.redacted(location)[:200]!r}: {error}")
+            )
             return
         if hop.hops >= self._settings.network.max_redirects:
             text = f"more than {hop.hops} redirects, the next to {urls.parse(target).wire[:200]}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import FetchError, InvalidImage
 from ..imaging import Facts
 from ..models import Failure, Hop, Reason, Response, Sample
+from ..urls import redacted
 
 
 def sample_of(hop: Hop, response: Response, facts: Facts, elapsed: float) -> Sample:
@@ -74,7 +75,7 @@ def _failure(
         status,
         record.tried + hop.attempt,
         elapsed,
-        url or (hop.url if hop.hops else None),
+        url or (redacted(hop.url) if hop.hops else None),
         record.line,
         record.label,
     )

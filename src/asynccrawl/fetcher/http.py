@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -13,13 +14,17 @@ from yarl import URL
 
 from .. import urls
 from ..errors import CrawlError, FetchError
-from ..models import Hop, Reason, Response
+from ..identity import product_token
+from ..models import Hop, Purpose, Reason, Response
 from ..settings import Settings
 from .body import Body, check_length, read_body
 from .connector import CleanConnector
+from .consent import opt_out
 from .encoding import coding_of, undo
 from .guard import Guard
 from .phases import Phase, current
+from .proxy import through_proxy
+from .request_options import RequestOptions
 from .session import open_session
 from .translate import refused, translate
 from .watch import Meter, Watch
@@ -27,22 +32,29 @@ from .watch import Meter, Watch
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DRAINED_BYTES = 65_536
 """The body of an answer that is no picture is read up to here, so that its connection can be used again."""
+_DRAIN_SECONDS = 1.0
 
 
 class HttpFetcher:
     """Makes hops over HTTP/1.1. Make one with `await HttpFetcher.open(...)` inside the running loop.
 
-    No cookies, no netrc, no proxies from the environment, no redirects followed, no encodings asked for.
+    No cookies, no netrc, no proxies from the environment, no redirects followed, no encodings asked for. Retry-After
+    on a redirect and X-Robots-Tag on anything but a picture are passed over: they are not about the picture.
     """
 
     def __init__(self, session: aiohttp.ClientSession, settings: Settings, spool: Path, meter: Meter | None) -> None:
         self._session = session
         self._settings = settings
         self._limits = settings.limits
-        self._guard = Guard(settings.network.allow_net)
         self._spool = spool
         self._meter = meter
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=settings.limits.connect_timeout)
+        network = settings.network
+        self._options = RequestOptions(network)
+        self._product = None if network.ignore_opt_out else product_token(network.user_agent)
+        self._guard = Guard(network.allow_net)
+        connect = settings.limits.connect_timeout
+        # aiohttp would round what is above the threshold up to whole seconds.
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=math.inf)
 
     @classmethod
     async def open(cls, settings: Settings, spool: Path, meter: Meter | None = None) -> HttpFetcher:
@@ -75,6 +87,10 @@ class HttpFetcher:
             await connector._resolver.close()  # a resolver that was passed in is not closed by its connector
 
     def _translated(self, error: Exception, hop: Hop, phase: Phase) -> FetchError:
+        found, proxy = self._found(error, hop, phase), self._options.proxy
+        return through_proxy(found, error, phase, proxy.shown) if proxy else found
+
+    def _found(self, error: Exception, hop: Hop, phase: Phase) -> FetchError:
         secure = hop.url[:6].lower() == "https:"
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return phase.timed_out(secure, min(self._limits.connect_timeout, hop.seconds_left))
@@ -92,16 +108,25 @@ class HttpFetcher:
         except urls.BadURL as error:
             raise FetchError(Reason.BLOCKED_SCHEME if error.scheme else Reason.BAD_URL, False, str(error)) from error
         self._guard.check(parts.host, parts.port)
-        url = parts.wire
-        get = self._session.get(_as_written(parts), allow_redirects=False, timeout=self._timeout)
+        url, options = parts.wire, self._options.of(hop.url, parts.scheme)
+        get = self._session.get(_as_written(parts), allow_redirects=False, timeout=self._timeout, **options)
         async with get as answer:
             watch.head()
             if answer.status == 200:
+                if hop.purpose is Purpose.IMAGE:
+                    self._check_consent(answer)
                 return await self._read(url, answer, watch)
-            await _drain(answer)
+            await _drain(answer, min(_DRAIN_SECONDS, watch.seconds_left / 2))
             if answer.status in _REDIRECTS:
                 return _redirect(url, answer)
             raise refused(answer.status, answer.headers, datetime.now(UTC))
+
+    def _check_consent(self, answer: aiohttp.ClientResponse) -> None:
+        if self._product is None:
+            return
+        if rule := opt_out(answer.headers.getall("X-Robots-Tag", ()), self._product):
+            text = f"the server says {rule} (X-Robots-Tag), so the picture is not meant for datasets"
+            raise FetchError(Reason.OPT_OUT, False, text, http_status=200)
 
     async def _read(self, url: str, answer: aiohttp.ClientResponse, watch: Watch) -> Response:
         limits, headers = self._limits, answer.headers
@@ -145,13 +170,14 @@ def _redirect(url: str, answer: aiohttp.ClientResponse) -> Response:
     return Response(url, answer.status, location=location)
 
 
-async def _drain(answer: aiohttp.ClientResponse) -> None:
-    """Read a small body to its end, so that the connection can be kept. Nothing depends on it."""
+async def _drain(answer: aiohttp.ClientResponse, seconds: float) -> None:
+    """Read a small body to its end, so that its connection can be kept. Nothing depends on it: it may not take long."""
     length = answer.content_length
     if answer.status == 101:
         answer.close()
     elif _framed(answer) and not answer.content.is_eof() and (length is None or length <= _DRAINED_BYTES):
         try:
-            await answer.content.readexactly(min(length or _DRAINED_BYTES, _DRAINED_BYTES))
-        except (aiohttp.ClientError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(seconds):
+                await answer.content.readexactly(min(length or _DRAINED_BYTES, _DRAINED_BYTES))
+        except (aiohttp.ClientError, asyncio.IncompleteReadError, TimeoutError):
             return  # the connection is closed instead

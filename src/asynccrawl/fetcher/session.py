@@ -15,6 +15,7 @@ from ..settings import Network, Settings
 from .connector import CleanConnector
 from .guard import Guard
 from .phases import current
+from .proxy import EVERYWHERE
 from .resolver import Resolver
 
 _KEEPALIVE = 5.0
@@ -33,7 +34,9 @@ async def open_session(settings: Settings) -> aiohttp.ClientSession:
         resolver=await Resolver.open(network.nameserver),
         use_dns_cache=False,  # the resolver keeps names itself
         ssl=await asyncio.to_thread(_tls, network),
-        socket_factory=functools.partial(_socket, Guard(network.allow_net), paced),
+        socket_factory=functools.partial(
+            _socket, Guard(network.allow_net if network.proxy is None else EVERYWHERE), paced
+        ),
         keepalive_timeout=_KEEPALIVE,
     )
     session = aiohttp.ClientSession(

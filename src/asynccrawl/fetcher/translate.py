@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import itertools
+import re
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,11 +14,16 @@ import aiohttp
 
 from ..errors import FetchError
 from ..models import Reason
+from ..urls import redacted
 from .guard import BLOCKED, BlockedAddress
 from .resolver import NotResolved
 
 _STATUS = {403: Reason.HTTP_403, 404: Reason.HTTP_404, 410: Reason.HTTP_410, 429: Reason.HTTP_429}
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+LONGEST = 999_999_999_999.0
+"""The longest wait (seconds) that Retry-After can mean; far beyond any that is kept to."""
+_MOST_WAITS = 8
+_NUMBER = re.compile(r"[+\-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 _RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}
 
 
@@ -26,25 +33,50 @@ def refused(status: int, headers: Mapping[str, str], now: datetime) -> FetchErro
         Reason.HTTP_4XX if 400 <= status < 500 else Reason.HTTP_5XX if 500 <= status < 600 else Reason.HTTP_OTHER
     )
     retryable = status in _TRANSIENT or status >= 520
-    wait = retry_after(headers, now) if status in (429, 503) else None
+    wait = retry_after(headers, now) if retryable else None
     return FetchError(reason, retryable, f"the server answered {status}", http_status=status, retry_after=wait)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that Retry-After asks for (RFC 9110, 10.2.3): a number, or a date relative to the answer's own Date."""
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:12])
-    until = _date(value)
+    """Seconds that Retry-After asks for (RFC 9110, 10.2.3), from 0 to LONGEST; None where it says nothing sensible.
+
+    A number, with a fraction if need be, or a date in any of the three forms of HTTP, which is relative to the
+    answer's own Date, or to `now` where that has none. Negative numbers and dates in the past are 0: the wait is over.
+    Of several the longest counts, whether they come in one header or in more.
+    """
+    getall = getattr(headers, "getall", None)
+    values = getall("Retry-After", ()) if getall else (headers.get("Retry-After", ""),)
+    asked = [
+        seconds
+        for value in values
+        for part in _parts(value)
+        if (seconds := _seconds(part, headers.get("Date", ""), now)) is not None
+    ]
+    return max(asked, default=None)
+
+
+def _parts(value: str) -> list[str]:
+    """A value, and what it is a list of. A date may hold a comma itself."""
+    if "," not in value:
+        return [value]
+    parts = value.split(",", _MOST_WAITS)
+    return [*parts, *map(", ".join, itertools.pairwise(parts))]
+
+
+def _seconds(text: str, date: str, now: datetime) -> float | None:
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        return min(max(float(text), 0.0), LONGEST)
+    until = _date(text)
     if until is None:
         return None
-    return max(0.0, (until - (_date(headers.get("Date", "")) or now)).total_seconds())
+    return min(max((until - (_date(date) or now)).total_seconds(), 0.0), LONGEST)
 
 
 def _date(text: str) -> datetime | None:
     try:
         parsed = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, IndexError):
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
@@ -106,4 +138,4 @@ def _cause(error: BaseException) -> str:
 
 
 def _short(text: object) -> str:
-    return " ".join(str(text).split())[:200]
+    return redacted(" ".join(str(text).split()))[:200]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
@@ -38,6 +39,12 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._began = 0.0
         self._pausing = False
+
+    @property
+    def seconds_left(self) -> float:
+        """What remains of the hop's deadline."""
+        when = self._scope.when()
+        return math.inf if when is None else max(0.0, when - self._loop.time())
 
     def head(self) -> None:
         """The head of the answer has come."""

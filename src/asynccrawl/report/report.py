@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..models import Status, Tally
+from ..urls import redacted
 from .counts import Count, Counts
 from .text import text_of
 
@@ -30,7 +31,7 @@ class Report(Counts):
             pending=status.get(Status.PENDING, 0),
             by_reason=tally.by_reason,
             retryable=tally.retryable,
-            examples=tally.examples,
+            examples={reason: redacted(url) for reason, url in tally.examples.items()},
             by_host={host: Count(*counts) for host, counts in tally.by_host.items()},
             other_hosts=Count(*tally.other_hosts),
             hosts=tally.hosts,
