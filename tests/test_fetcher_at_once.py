@@ -38,6 +38,7 @@ STALLS = {
     "/lines": (header_flood(0.5), Reason.TIMEOUT),
     "/drip": (dripping(BODY, 0.2), Reason.TOO_SLOW),
     "/stop": (Answer(BODY, declared_length=len(BODY) + 1), Reason.TOO_SLOW),
+    "/flood": (interim_flood(), Reason.PROTOCOL),
     "/line": (endless_header_line(), Reason.PROTOCOL),
     "/fields": (header_flood(), Reason.PROTOCOL),
     "/body": (endless_body(), Reason.TOO_LARGE),

@@ -131,7 +131,8 @@ class NameServers:
 
 
 def _channel(servers: Sequence[str], **options: Any) -> aiodns.DNSResolver:
-    return aiodns.DNSResolver(nameservers=servers, timeout=_TIMEOUT, lookups="fb", **options)
+    # No `lookups` and no `resolvconf_path`: pycares (5.2) frees those texts before c-ares copies them.
+    return aiodns.DNSResolver(nameservers=servers, timeout=_TIMEOUT, **options)
 
 
 def _question(channel: aiodns.DNSResolver, name: str, family: socket.AddressFamily) -> asyncio.Future[Any]:

@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 MAX_INTERIMS = 100
 """Interim answers (1xx) to one request. Servers send one or two; more is an endless stream of them."""
+_SLICE = 2_048
 
 
 class Wire(ResponseHandler):
@@ -25,6 +26,7 @@ class Wire(ResponseHandler):
 
     on_unasked: Callable[[], None] | None = None
     _interims = 0
+    _headed = False
 
     def rest(self, on_unasked: Callable[[], None]) -> bool:
         """The answer was read and the connection goes to the pool; False if something came behind the answer."""
@@ -47,7 +49,20 @@ class Wire(ResponseHandler):
             self.close()
             unasked()
             return
-        super().data_received(data)
+        if self._headed or (not self._interims and data[:5] == b"HTTP/" and data[9:10] != b"1"):
+            super().data_received(data)
+        else:
+            self._receive_interims(data)
+
+    def _receive_interims(self, data: bytes) -> None:
+        """Interim answers in small pieces: a flood of them would be parsed to its last before one could be counted."""
+        for at in range(0, len(data), _SLICE):
+            if self._headed:
+                super().data_received(data[at:])
+                return
+            if self._interims > MAX_INTERIMS:
+                return
+            super().data_received(data[at : at + _SLICE])
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """The head of an answer has come."""
@@ -58,11 +73,14 @@ class Wire(ResponseHandler):
                 if self.transport is not None:
                     self.transport.close()
                 return
+        else:
+            self._headed = True
         super().feed_data(data, size)
 
     def set_response_params(self, **params: Any) -> None:
         """A request begins."""
         self._interims = 0
+        self._headed = False
         super().set_response_params(**params)
 
     def connection_lost(self, exc: BaseException | None) -> None:
