@@ -24,11 +24,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..models import Hop, Purpose
+from ..models import Hop
 from ..settings import HostLimits, RetryPolicy
 from .flight import Flight, Signal
-from .health import Health
-from .host import Host, Trust
+from .host import NEVER, Host, Trust
+from .hosts import Hosts
 from .overload import Overload
 from .slots import Slots
 from .turns import Turns
@@ -63,16 +63,15 @@ class Frontier:
         rng: random.Random | None = None,
         max_hosts: int = MAX_HOSTS,
     ) -> None:
-        self._limits = limits
         self._retry = retry or RetryPolicy()
         self._concurrency = concurrency
+        self._many = max(2000, 4 * concurrency)
         self._rng = rng or random.Random(0)
         self._max_hosts = max_hosts
-        self._hosts: dict[str, Host] = {}
+        self._hosts = Hosts(limits, self._retry.budget)
         self._turns = Turns(self._rng)
         self._hungry: dict[str, None] = {}
         self._closed: set[str] = set()
-        self._gaps: dict[str, float] = {}
         self._serial = itertools.count()
         self._slots = Slots(concurrency)
         self.overload = Overload(concurrency)
@@ -105,7 +104,7 @@ class Frontier:
     def well_fed(self) -> bool:
         """Whether reading further ahead would bring nothing: proven hosts for every slot, or many of any kind."""
         ready = self._turns.ready
-        return ready[Trust.PROVEN] >= self._concurrency or sum(ready) >= max(2000, 4 * self._concurrency)
+        return ready[0] >= self._concurrency or ready[0] + ready[1] + ready[2] >= self._many
 
     @property
     def hosts(self) -> int:
@@ -119,7 +118,7 @@ class Frontier:
             if len(self._hosts) >= self._max_hosts:
                 return False
             host = self._new(hop.host)
-        if host.spilled or host.known >= host.window or (self.queued >= MAX_QUEUED and host.known):
+        elif host.spilled or host.known >= host.window or (self.queued >= MAX_QUEUED and host.known):
             host.spilled += 1
             self.spilled += 1
             self._feed(host)
@@ -136,12 +135,7 @@ class Frontier:
         host = self._hosts.get(hop.host) or self._new(hop.host)
         if doubtful and not host.in_flight and host.trust is Trust.UNKNOWN:
             host.trust = Trust.DOUBTFUL
-        if hop.purpose is Purpose.ROBOTS:
-            heapq.heappush(host.keys, (at, next(self._serial), hop))
-        elif at > now:
-            heapq.heappush(host.delayed, (at, next(self._serial), hop))
-        else:
-            host.queue.appendleft(hop)
+        host.put(hop, at, next(self._serial), now)
         self.queued += 1
         self._place(host, now)
 
@@ -149,7 +143,7 @@ class Frontier:
         """The next hop that may start at `now`, in flight from here on; None when there is none."""
         while due := self._turns.due(now):
             self._place(due, now)
-        while self.in_flight < self.overload.allowed:
+        while self._slots.in_flight < self.overload.allowed:
             trust = self._slots.whose_turn(self._turns.ready, self.more_to_come, now)
             if trust is None:
                 return None
@@ -188,8 +182,9 @@ class Frontier:
             self._missed(host, now)
         elif signal is not Signal.NONE and unheard:
             self._found(host, now - flight.began, now)
-        down = host.health.down
-        self._feed(host)
+        down = rests > 0 and host.health.down
+        if host.spilled:
+            self._feed(host)
         self._place(host, now)
         return down
 
@@ -219,9 +214,7 @@ class Frontier:
 
     def slow_down(self, key: str, gap: float) -> None:
         """Keep at least `gap` seconds between the starts of two hops of the host, for the rest of the run."""
-        self._gaps[key] = gap
-        if host := self._hosts.get(key):
-            host.spacing = max(host.limits.spacing, gap)
+        self._hosts.slow_down(key, gap)
 
     def gate(self, key: str, now: float) -> None:
         """Start nothing but robots hops on the host until `ungate`."""
@@ -249,12 +242,12 @@ class Frontier:
         """The host is given another chance."""
         self._closed.discard(key)
         if host := self._hosts.get(key):
-            host.health = Health.of(host.limits, self._retry.budget)
+            host.health.recover(host.limits, self._retry.budget)
 
     def wake_at(self) -> float | None:
         """When the earliest timed host may move; None when only an event can bring work."""
-        moments = [when for when in (self._turns.earliest(), self._slots.ramping) if when is not None]
-        return min(moments) if moments else None
+        due, ramping = self._turns.earliest(), self._slots.ramping
+        return due if ramping is None else ramping if due is None else min(due, ramping)
 
     def refills(self) -> list[Refill]:
         """The hosts whose windows have room for records that were spilled. Each is named until `refill` answers."""
@@ -299,7 +292,8 @@ class Frontier:
             host.health.earn()
         host.last_next_start, host.next_start = host.next_start, now + host.spacing
         self.queued -= 1
-        self._place(host, now)
+        if host.waits:
+            self._place(host, now)
         return flight
 
     # --- what is learned of a host
@@ -307,35 +301,34 @@ class Frontier:
     def _found(self, host: Host, silence: float, now: float) -> None:
         """The host was heard."""
         host.learn_pace(silence)
-        self.overload.note(host.name, host.missed, now)
+        self.overload.note(host.name, host.missed)
         host.missed = False
         self._trust(host, Trust.PROVEN, now, silence)
 
     def _missed(self, host: Host, now: float) -> None:
         """A flight has ended without a sign of life."""
         if host.proven:
-            self.overload.note(host.name, True, now)
+            self.overload.note(host.name, True)
         host.missed = True
         self._trust(host, Trust.DOUBTFUL, now)
 
     def _trust(self, host: Host, trust: Trust, now: float, silence: float = 0.0) -> None:
         if host.trust is not trust:
-            self._turns.leave(host)
             self._slots.trust(host, trust, silence)
-            self._place(host, now)
+            if host.waits:
+                self._place(host, now)
 
     # --- hosts and their hops
 
     def _new(self, name: str) -> Host:
-        limits = self._limits.of(name)
-        host = self._hosts[name] = Host(name, limits, Health.of(limits, self._retry.budget))
-        host.spacing = max(limits.spacing, self._gaps.get(name, 0.0))
+        host = self._hosts.add(name)
         self._slots.recall(host)
         return host
 
     def _admit(self, host: Host, hop: Hop, now: float) -> None:
         host.queue.append(hop)
-        host.after = max(host.after, hop.record.ordinal)
+        if hop.record.ordinal > host.after:
+            host.after = hop.record.ordinal
         self.queued += 1
         self._place(host, now)
 
@@ -353,7 +346,7 @@ class Frontier:
         when = host.startable_at()
         if when <= now:
             self._turns.enter(host)
-        elif when != float("inf"):
+        elif when != NEVER:
             self._turns.wait(host, when)
         elif not (host.known or host.spilled):
             self._retire(host, now)
@@ -367,8 +360,8 @@ class Frontier:
             return
         self._turns.leave(host)
         self._hungry.pop(host.name, None)
-        if self._hosts.pop(host.name, None):
-            self._slots.remember(host)
+        self._slots.remember(host)
+        self._hosts.drop(host)
 
     def _feed(self, host: Host) -> None:
         """Ask for a refill once half the window is free, so that each one brings many records."""

@@ -23,29 +23,34 @@ _BUDGET_AT_MOST = 100.0
 """Retries that a host may cost before and beyond what its records earn (after Finagle's RetryBudget)."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, init=False)
 class Health:
     """The health of one host."""
 
     limits: HostLimits
     limit: float
-    retries_each: float = 1.0
-    troubled: float = float("-inf")  # when a round of trouble began; what started before belongs to it
-    missing: int = 0  # flights in a row without an answer
-    busy: int = 0  # rounds in a row of nothing but busy answers
-    vain: int = 0  # probes in a row without an answer
-    opened: float | None = None  # since when the circuit is open
-    budget: float = _BUDGET_AT_FIRST
+    allowed: int  # how many flights the host can bear at once
+    retries_each: float
+    troubled: float  # when a round of trouble began; what started before belongs to it
+    missing: int  # flights in a row without an answer
+    busy: int  # rounds in a row of nothing but busy answers
+    vain: int  # probes in a row without an answer
+    opened: float | None  # since when the circuit is open
+    budget: float
 
-    @classmethod
-    def of(cls, limits: HostLimits, retries_each: float = 1.0) -> Health:
-        """The health of a host of which nothing is known; a record of it allows for `retries_each` retries."""
-        return cls(limits, float(limits.per_host), retries_each)
+    def __init__(self, limits: HostLimits, retries_each: float = 1.0) -> None:
+        self.recover(limits, retries_each)
 
-    @property
-    def in_flight(self) -> int:
-        """How many flights the host can bear at once."""
-        return 1 if self.opened is not None else int(self.limit + _EPSILON)
+    def recover(self, limits: HostLimits, retries_each: float) -> None:
+        """Forget everything; a record of the host allows for `retries_each` retries."""
+        self.limits = limits
+        self.limit = float(limits.per_host)
+        self.allowed = limits.per_host
+        self.retries_each = retries_each
+        self.troubled = float("-inf")
+        self.missing = self.busy = self.vain = 0
+        self.opened = None
+        self.budget = _BUDGET_AT_FIRST
 
     @property
     def down(self) -> bool:
@@ -60,6 +65,22 @@ class Health:
         if signal is Signal.ANSWERED:
             self._answered()
             return 0
+        rests = self._troubled(signal, began, now)
+        self.allowed = 1 if self.opened is not None else int(self.limit + _EPSILON)
+        return rests
+
+    def earn(self) -> None:
+        """A fresh record of the host begins: it may cost so many retries more."""
+        self.budget = min(_BUDGET_AT_MOST, self.budget + self.retries_each)
+
+    def spend(self) -> bool:
+        """Whether a retry is within the budget, which it then uses."""
+        if self.budget < 1.0:
+            return False
+        self.budget -= 1.0
+        return True
+
+    def _troubled(self, signal: Signal, began: float, now: float) -> int:
         fresh = began >= self.troubled
         self.troubled = max(self.troubled, now) if fresh else self.troubled
         if fresh:
@@ -74,26 +95,17 @@ class Health:
             self.busy += 1
         return self.busy
 
-    def earn(self) -> None:
-        """A fresh record of the host begins: it may cost so many retries more."""
-        self.budget = min(_BUDGET_AT_MOST, self.budget + self.retries_each)
-
-    def spend(self) -> bool:
-        """Whether a retry is within the budget, which it then uses."""
-        if self.budget < 1.0:
-            return False
-        self.budget -= 1.0
-        return True
-
     def _answered(self) -> None:
-        if self.opened is not None:
-            self.limit = 1.0
-        self.opened = None
         self.missing = self.vain = self.busy = 0
+        if self.opened is not None:
+            self.limit, self.opened = 1.0, None
+        elif self.limit >= self.limits.per_host:
+            return
         if self.limits.adaptive:
             self.limit = min(float(self.limits.per_host), self.limit + 1.0 / int(self.limit + _EPSILON))
         else:
             self.limit = float(self.limits.per_host)
+        self.allowed = int(self.limit + _EPSILON)
 
     def _halve(self) -> None:
         if self.limits.adaptive:

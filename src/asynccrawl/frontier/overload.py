@@ -21,32 +21,35 @@ class Overload:
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
-        self._last: dict[str, tuple[float, bool]] = {}  # host -> its last event, in the order of their times
-        self._lost = 0
+        self._late: dict[str, bool] = {}  # host -> whether its last event was a loss; in this half of the window
+        self._early: dict[str, bool] = {}  # the same for hosts that were last heard in the half before
+        self._lost = 0  # in both
+        self._turned = 0.0
         self._changed = float("-inf")
         self.allowed = concurrency
         self.lowest = concurrency
         self.worst = 0.0
 
     def __repr__(self) -> str:
-        return f"<Overload {self.allowed} of {self._concurrency} allowed, {len(self._last)} hosts heard lately>"
+        heard = len(self._late) + len(self._early)
+        return f"<Overload {self.allowed} of {self._concurrency} allowed, {heard} hosts heard lately>"
 
-    def note(self, host: str, lost: bool, now: float) -> None:
+    def note(self, host: str, lost: bool) -> None:
         """A good host was heard, or was `lost`: it fell silent, or answers after it had."""
-        before = self._last.pop(host, None)
-        self._lost += lost - (before is not None and before[1])
-        self._last[host] = (now, lost)
+        before = self._early.pop(host, False)
+        self._lost += lost - self._late.get(host, before)
+        self._late[host] = lost
 
     def review(self, now: float) -> None:
         """Lower or raise what is allowed, a step at most, in the light of the last seconds."""
-        self._forget(now - WINDOW)
-        share = self._lost / len(self._last) if self._last else 0.0
+        self._forget(now)
+        heard = len(self._late) + len(self._early)
+        share = self._lost / heard if heard else 0.0
         if self._lost >= HOSTS and share > SHARE:
             self.worst = max(self.worst, share)
             if now >= self._changed + WINDOW / 2:
                 self._allow(max(min(_LEAST, self._concurrency), self.allowed // 2), now)
-                self._last.clear()  # what follows shall speak for the new bound
-                self._lost = 0
+                self._late, self._early, self._lost = {}, {}, 0  # what follows shall speak for the new bound
         elif self.allowed < self._concurrency and now >= self._changed + _STEP_SECONDS:
             self._allow(min(self._concurrency, self.allowed + max(1, self._concurrency // 20)), now)
 
@@ -64,11 +67,7 @@ class Overload:
         self.allowed, self._changed = n, now
         self.lowest = min(self.lowest, n)
 
-    def _forget(self, before: float) -> None:
-        while self._last:
-            host = next(iter(self._last))
-            when, lost = self._last[host]
-            if when >= before:
-                return
-            self._lost -= lost
-            del self._last[host]
+    def _forget(self, now: float) -> None:
+        if now >= self._turned + WINDOW / 2:
+            self._lost -= sum(self._early.values())
+            self._late, self._early, self._turned = {}, self._late, now

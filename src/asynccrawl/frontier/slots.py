@@ -7,6 +7,7 @@ Doubtful hosts, and the second and further hops of unknown ones, get what nobody
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from .flight import Flight
@@ -20,7 +21,7 @@ _EVICTIONS = 3
 """How often a host may be evicted; each time it is given four times as long. Then it has all the time it needs."""
 _ENOUGH_HEARD = 20
 _IDLE_HOSTS = 20_000
-"""Idle hosts of which the trust is remembered: the latest so many, a few megabytes."""
+"""Idle hosts of which the trust is remembered: the latest so many at least, a few megabytes."""
 
 
 class Slots:
@@ -31,7 +32,8 @@ class Slots:
         self._flying = [0, 0, 0]  # flights by the trust in their hosts
         self._unheard: dict[Flight, None] = {}  # in the order of their starts
         self._idle: dict[str, Trust] = {}
-        self._evicted: dict[str, int] = {}
+        self._long_idle: dict[str, Trust] = {}  # who became idle before them
+        self._evicted: OrderedDict[str, int] = OrderedDict()
         self._began: float | None = None
         self._first_heard = 0
         self._spread = 0.0  # its mean deviation
@@ -46,13 +48,16 @@ class Slots:
         """
         if host.trust is not Trust.UNKNOWN:
             self._idle[host.name] = host.trust
-            if len(self._idle) > _IDLE_HOSTS:
-                del self._idle[next(iter(self._idle))]
+            if len(self._idle) >= _IDLE_HOSTS:
+                self._idle, self._long_idle = {}, self._idle
 
     def recall(self, host: Host) -> None:
         """The host is back."""
-        host.trust = self._idle.pop(host.name, Trust.UNKNOWN)
-        host.proven = host.trust is Trust.PROVEN
+        trust = self._idle.pop(host.name, None)
+        if trust is None:
+            trust = self._long_idle.pop(host.name, None)
+        if trust is not None:
+            host.trust, host.proven = trust, trust is Trust.PROVEN
 
     def start(self, flight: Flight, host: Host) -> None:
         """A flight begins."""
@@ -117,7 +122,7 @@ class Slots:
         for flight in flights:
             self._evicted[flight.key] = self._evicted.pop(flight.key, 0) + 1
             if len(self._evicted) > _IDLE_HOSTS:
-                del self._evicted[next(iter(self._evicted))]
+                self._evicted.popitem(last=False)
         return flights
 
     def _patience_with(self, name: str, first: float) -> float:
