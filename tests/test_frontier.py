@@ -390,9 +390,48 @@ def test_unknown_and_silent_hosts_leave_the_slots_to_proven_ones():
         flights.append(start(frontier, 2.2))
         if flights[-1].key == "good":
             frontier.heard(flights[-1], 2.2)
-        if frontier.queued <= 505:
+        if frontier.queued <= 1200:
             break
     assert sum(flight.key != "good" for flight in flights) == 10, "five that keep silent, five that are not known yet"
+
+
+def test_other_hosts_are_tried_more_and_more_as_the_proven_run_out_of_work():
+    frontier = proven(HostLimits(per_host=1000, window=2000), "good", concurrency=100)
+    for i in range(500):
+        frontier.offer(hop(f"dead{i}", i), 0.0)
+    for i in range(500, 1000):
+        frontier.offer(hop("good", i), 0.0)
+    flights = [start(frontier, 0.0) for _ in range(100)]
+    tried = []
+    while frontier.queued > 500:
+        good = next(flight for flight in flights if flight.key == "good")
+        flights.remove(good)
+        frontier.finish(good, 0.0, Signal.ANSWERED)
+        flights.append(start(frontier, 0.0))
+        tried.append(sum(flight.key != "good" for flight in flights))
+    assert tried == sorted(tried) and tried[0] == 5 and 30 < tried[-1] < 50
+
+
+def test_hosts_that_all_take_the_same_time_are_not_taken_for_silent_at_that_time():
+    frontier = Frontier(HostLimits(), concurrency=20)
+    for i in range(2000):
+        frontier.offer(hop(f"h{i}", i), 0.0)
+    now = 0.0
+    while flights := start_ready(frontier, now):
+        now += 0.1
+        assert not frontier.overstaying(now)
+        for flight in flights:
+            frontier.finish(flight, now, Signal.ANSWERED)
+    assert frontier.idle
+
+
+def test_nothing_that_was_not_heard_while_nobody_listened_counts_against_a_host():
+    frontier = Frontier(HostLimits(), concurrency=20)
+    for i in range(40):
+        frontier.offer(hop(f"h{i}", i), 0.0)
+    assert len(start_ready(frontier, 0.0)) == 20
+    assert not frontier.overstaying(60.0, lag=59.0)
+    assert frontier.overstaying(62.1, lag=59.0)
 
 
 def test_the_silent_are_evicted_when_others_want_their_slots():

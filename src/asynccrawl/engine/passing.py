@@ -13,7 +13,7 @@ from .outbox import Outbox
 from .protocols import Backlog
 from .state import BATCH, State
 
-_PATROL_SECONDS = 0.05
+_PATROL_SECONDS = 0.025
 
 Feed = AsyncGenerator[Sequence[Record | Failure], None]
 """Records to fetch and failures to pass on, in batches, in list order. The engine closes it."""
@@ -141,9 +141,10 @@ class Pass:
     async def _patrol(self) -> None:
         """Free slots from what has been silent for too long while better work waits."""
         while True:
+            due = self._clock() + _PATROL_SECONDS
             await asyncio.sleep(_PATROL_SECONDS)
-            allowed = self._frontier.overload.allowed
-            for flight in self._frontier.overstaying(self._clock()):
+            now, allowed = self._clock(), self._frontier.overload.allowed
+            for flight in self._frontier.overstaying(now, max(0.0, now - due)):
                 if flight.evict:
                     flight.evict()
             if self._frontier.overload.allowed > allowed:

@@ -134,9 +134,10 @@ class Frontier:
         """
         host = self._hosts.get(hop.host) or self._new(hop.host)
         if doubtful and not host.in_flight and host.trust is Trust.UNKNOWN:
-            host.trust = Trust.DOUBTFUL
+            self._slots.trust(host, Trust.DOUBTFUL)
         host.put(hop, at, next(self._serial), now)
         self.queued += 1
+        self._slots.waiting[host.trust] += 1
         self._place(host, now)
 
     def next(self, now: float) -> Flight | None:
@@ -193,13 +194,15 @@ class Frontier:
         host = self._hosts.get(key)
         return host is None or host.health.spend()
 
-    def overstaying(self, now: float) -> Sequence[Flight]:
+    def overstaying(self, now: float, lag: float = 0.0) -> Sequence[Flight]:
         """The flights that have been silent for too long, as far as they keep others from a slot; oldest first. They
         are to be evicted.
 
         Call it several times a second: it also notices which hosts have become doubtful, and reviews the overload.
+        `lag`: for how many of the last seconds nobody listened, since this process was busy or stopped. Nothing that
+        was not heard in that time counts against a host.
         """
-        silent = self._slots.silent(self._hosts, now)
+        silent = self._slots.silent(self._hosts, now - lag)
         for flight in silent:
             self._trust(self._hosts[flight.key], Trust.DOUBTFUL, now)
         self.overload.review(now)
@@ -292,6 +295,7 @@ class Frontier:
             host.health.earn()
         host.last_next_start, host.next_start = host.next_start, now + host.spacing
         self.queued -= 1
+        self._slots.waiting[host.trust] -= 1
         if host.waits:
             self._place(host, now)
         return flight
@@ -330,12 +334,14 @@ class Frontier:
         if hop.record.ordinal > host.after:
             host.after = hop.record.ordinal
         self.queued += 1
+        self._slots.waiting[host.trust] += 1
         self._place(host, now)
 
     def _empty(self, host: Host) -> list[Hop]:
         self.spilled -= host.spilled
         hops = host.empty()
         self.queued -= len(hops)
+        self._slots.waiting[host.trust] -= len(hops)
         self._hungry.pop(host.name, None)
         if not host.in_flight:
             self._turns.wait(host, host.turn)  # when that has come, its state is dropped

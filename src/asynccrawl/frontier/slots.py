@@ -1,8 +1,10 @@
 """Who may have the next slot: proven hosts first, the unknown and the doubtful within bounds. Pure; no clock.
 
-While a proven host is ready, unknown and doubtful hosts hold at most one slot in SHARE each. When none is, the
-unknown may have all slots, but while the list is still being read only by and by: good hosts may be further down.
-Doubtful hosts, and the second and further hops of unknown ones, get what nobody else wants.
+While a proven host is ready, unknown hosts hold at most one slot in SHARE, and more as the proven run out of work:
+good hosts must be found steadily, before they are needed, since a burst of trials would fill the slots with silent
+ones. Doubtful hosts, and the second and further hops of unknown ones, hold one slot in PROBES. When no proven host is
+ready, the unknown may have all slots, but while the list is still being read only by and by: good hosts may be further
+down. The doubtful get what nobody else wants.
 """
 
 from __future__ import annotations
@@ -14,9 +16,13 @@ from .flight import Flight
 from .host import PATIENCE, Host, Trust
 
 SHARE = 20
+PROBES = 50
+AHEAD = 3
+"""For how many rounds of all slots proven hosts should have work; the less there is, the more others are tried."""
+_HASTE = 8
 _RAMP_SECONDS = 2.0
 _RAMP_FIRST = 8
-_LEAST_PATIENCE = 0.2
+_LEAST_PATIENCE = 0.1
 _EVICTIONS = 3
 """How often a host may be evicted; each time it is given four times as long. Then it has all the time it needs."""
 _ENOUGH_HEARD = 20
@@ -38,7 +44,9 @@ class Slots:
         self._first_heard = 0
         self._spread = 0.0  # its mean deviation
         self._usual = 0.0  # seconds until a host is heard for the first time, on average
+        self.waiting = [0, 0, 0]  # hops in memory that have not started, likewise
         self.share = max(1, concurrency // SHARE)
+        self.probes = max(1, concurrency // PROBES)
         self.in_flight = 0
         self.ramping: float | None = None  # when it pays to ask again, since unknown hosts were held back
 
@@ -89,6 +97,9 @@ class Slots:
             self._evicted.pop(host.name, None)
         self._flying[host.trust] -= host.in_flight
         self._flying[trust] += host.in_flight
+        waiting = host.known - host.in_flight
+        self.waiting[host.trust] -= waiting
+        self.waiting[trust] += waiting
         host.trust = trust
 
     def whose_turn(self, ready: Sequence[int], more_to_come: bool, now: float) -> Trust | None:
@@ -97,15 +108,20 @@ class Slots:
         unheard = self._flying[Trust.UNKNOWN] + self._flying[Trust.DOUBTFUL]
         self.ramping = None
         if proven:
-            if unknown and self._flying[Trust.UNKNOWN] < self.share:
+            room = self.share + self._lack() // _HASTE
+            if unknown and self._flying[Trust.UNKNOWN] < room:
                 return Trust.UNKNOWN
-            if doubtful and self._flying[Trust.DOUBTFUL] < self.share and unheard < 2 * self.share:
+            if doubtful and self._flying[Trust.DOUBTFUL] < self.probes and unheard < room + self.probes:
                 return Trust.DOUBTFUL
             return Trust.PROVEN
         if (unknown or doubtful) and more_to_come and unheard >= self._room(now):
             self.ramping = now + _RAMP_SECONDS / self._concurrency
             return None
         return Trust.UNKNOWN if unknown else Trust.DOUBTFUL if doubtful else None
+
+    def _lack(self) -> int:
+        """How many hops of proven hosts are wanting to fill all slots AHEAD times."""
+        return max(0, AHEAD * self._concurrency - self.waiting[Trust.PROVEN])
 
     def silent(self, hosts: Mapping[str, Host], now: float) -> list[Flight]:
         """The flights that were not heard for longer than can be expected of their hosts, oldest first."""
@@ -132,12 +148,12 @@ class Slots:
     def _patience(self) -> float:
         """Seconds for a host that was never heard. Every dead host of a list costs a slot so long.
 
-        What others took, and four times its mean deviation, as TCP waits for an acknowledgement (RFC 6298); no longer
-        than PATIENCE, unless others take longer than that, too.
+        What others took, and four times its mean deviation, as TCP waits for an acknowledgement (RFC 6298), or half as
+        much again where all take the same; no longer than PATIENCE, unless others take longer than that, too.
         """
         if self._first_heard < _ENOUGH_HEARD:
             return PATIENCE
-        expected = max(_LEAST_PATIENCE, self._usual + 4.0 * self._spread)
+        expected = max(_LEAST_PATIENCE, self._usual + max(4.0 * self._spread, 0.5 * self._usual))
         return min(expected, max(PATIENCE, 3.0 * self._usual))
 
     def _room(self, now: float) -> int:
