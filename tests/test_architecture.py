@@ -30,6 +30,7 @@ LEAVES = {
     "screening",
     "sinks",
     "ledger",
+    "durability",
     "report",
 }
 MIDDLE = BASE | LEAVES
@@ -44,10 +45,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sinks": BASE | {"subset"},
     "decoder": BASE | {"imaging"},
     "engine": BASE | {"frontier", "retry", "imaging", "quota", "pacing", "robots"},
-    "recorder": BASE | {"screening", "sinks", "ledger", "quota"},
-    "job": MIDDLE | {"engine", "recorder"},
-    "opening": MIDDLE | {"engine", "recorder", "job", "subset", "quota", "adoption"},
-    "adoption": BASE | {"decoder", "ledger", "screening", "sinks"},
+    "recorder": BASE | {"screening", "sinks", "ledger", "quota", "durability"},
+    "recovery": BASE | {"decoder", "ledger", "screening", "sinks", "recorder"},
+    "job": MIDDLE | {"engine", "recorder", "recovery"},
+    "opening": MIDDLE | {"engine", "recorder", "job", "subset", "quota", "recovery"},
     "building": BASE | {"subset", "sinks", "ledger"},
     "planning": BASE | {"sources", "admission", "report", "subset"},
     "api": MIDDLE | {"recorder", "job", "opening"},

@@ -15,6 +15,7 @@ from .errors import FetchError
 from .ledger import Ledger
 from .models import Failure, Record, Result
 from .recorder import Progress, Recorder
+from .recovery import Recovery
 from .report import Report
 from .settings import Settings
 from .sources import Entry
@@ -52,12 +53,14 @@ class Job:
         ledger: Ledger,
         engine: Engine,
         recorder: Recorder,
+        recovery: Recovery | None = None,
     ) -> None:
         self._entries = entries
         self._settings = settings
         self._ledger = ledger
         self._engine = engine
         self._recorder = recorder
+        self._recovery = recovery
         self._began = time.monotonic()
         self._draining = False
         self._drained = asyncio.Event()
@@ -143,8 +146,10 @@ class Job:
             after = page[-1].ordinal
             yield page
 
-    def _note(self, entered: int) -> None:
-        self._entered += entered
+    async def _todo(self, entered: Sequence[Record | Failure]) -> Sequence[Record | Failure]:
+        """What remains to be done of what was entered, when pictures that are there already are recorded."""
+        self._entered += len(entered)
+        return entered if self._recovery is None else await self._recovery.adopt(entered, self._recorder)
 
 
 class _ListBacklog:
@@ -157,8 +162,7 @@ class _ListBacklog:
     async def enter(self, batch: Sequence[Record | Failure]) -> Sequence[Record | Failure]:
         """Make rows; returns what is not settled yet."""
         todo = await self._ledger.enter(batch)
-        self._job._note(len(todo))
-        return todo
+        return await self._job._todo(todo)
 
     async def take(self, host: str, after: int, n: int) -> Sequence[Record]:
         """The next spilled records of a host."""

@@ -10,11 +10,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .adoption import adopt
 from .decoder import ThreadDecoder
+from .durability import Checkpoints
 from .engine import Engine
 from .errors import StorageError
 from .fetcher import HttpFetcher
@@ -23,6 +24,7 @@ from .ledger import FILE_NAME, Ledger, Lock
 from .pacing import Pace
 from .quota import Quota
 from .recorder import OnOutcome, Recorder
+from .recovery import Recovery
 from .robots import Robots
 from .screening import Screening
 from .settings import Settings
@@ -46,20 +48,24 @@ async def open_crawl(
         lock = await asyncio.to_thread(Lock, root)
         stack.callback(lock.release)
         temporary = root / TEMPORARY
-        killed = await asyncio.to_thread(temporary.is_dir)
+        await _remove(temporary)
         stack.push_async_callback(_remove, temporary)
-        ledger = await Ledger.open(root / FILE_NAME, settings.deciding())
+        ledger = await Ledger.open(root / FILE_NAME, settings.deciding(), durability=settings.durability)
         stack.push_async_callback(ledger.aclose)
-        store = sink if sink is not None else await asyncio.to_thread(DirectorySink, root)
+        checkpoints = Checkpoints(root, ledger) if settings.durability == "checkpoint" else None
+        if checkpoints:
+            stack.push_async_exit(partial(_end_checkpoints, checkpoints))
+        store = sink if sink is not None else DirectorySink(root, sync=settings.durability == "file")
         stack.push_async_callback(close_sink, store)
         screening = await asyncio.to_thread(Screening, settings.image)
-        if killed and sink is None:
-            await _adopt(root, ledger, settings, screening)
-        # Only now, so that a run that is killed while it adopts leaves its mark too.
-        await _remove(temporary)
+        decoder = ThreadDecoder(settings.image)
+        stack.push_async_callback(decoder.aclose)
+        recovery = Recovery(root, ledger, decoder, screening) if sink is None else None
+        if recovery:
+            await recovery.settle(Recorder(screening, store, ledger, on_outcome, None, checkpoints))
         quota = await _quota(settings, ledger)
-        recorder = Recorder(screening, store, ledger, on_outcome, quota)
-        yield await _job(stack, urls, settings, _Parts(ledger, recorder, quota), temporary)
+        recorder = Recorder(screening, store, ledger, on_outcome, quota, checkpoints)
+        yield await _job(stack, urls, settings, _Parts(ledger, recorder, decoder, quota, recovery), temporary)
 
 
 @asynccontextmanager
@@ -73,21 +79,22 @@ async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
         stack.push_async_callback(ledger.aclose)
         quota = await _quota(settings, ledger)
         recorder = Recorder(await asyncio.to_thread(Screening, settings.image), None, ledger, quota=quota)
-        yield await _job(stack, urls, settings, _Parts(ledger, recorder, quota), room / "spool")
+        decoder = ThreadDecoder(settings.image)
+        stack.push_async_callback(decoder.aclose)
+        yield await _job(stack, urls, settings, _Parts(ledger, recorder, decoder, quota), room / "spool")
 
 
-async def _adopt(root: Path, ledger: Ledger, settings: Settings, screening: Screening) -> None:
-    decoder = ThreadDecoder(replace(settings.image, decode="full"))
-    try:
-        await adopt(root, ledger, decoder, screening)
-    finally:
-        await decoder.aclose()
+async def _end_checkpoints(checkpoints: Checkpoints, kind: type[BaseException] | None, *_: object) -> None:
+    """After an error, or when time is short, what is marked stays so; the next run checks it."""
+    await (checkpoints.finish() if kind is None else checkpoints.abandon())
 
 
 class _Parts(NamedTuple):
     ledger: Ledger
     recorder: Recorder
+    decoder: ThreadDecoder
     quota: Quota | None
+    recovery: Recovery | None = None
 
 
 async def _resolved(settings: Settings) -> Settings:
@@ -109,14 +116,12 @@ async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Par
     pace = None if rate is None else Pace(rate, time.monotonic)
     fetcher = await HttpFetcher.open(settings, spool, pace)
     stack.push_async_callback(fetcher.aclose)
-    decoder = ThreadDecoder(settings.image)
-    stack.push_async_callback(decoder.aclose)
     agent = settings.network.user_agent
     robots = await asyncio.to_thread(Robots, agent) if settings.network.robots else None
-    engine = Engine(settings, fetcher, decoder, quota=parts.quota, pace=pace, robots=robots)
+    engine = Engine(settings, fetcher, parts.decoder, quota=parts.quota, pace=pace, robots=robots)
     for host, seconds in (await parts.ledger.holds()).items():
         engine.restore_hold(host, seconds)
-    return Job(entries(urls, settings.list), settings, parts.ledger, engine, parts.recorder)
+    return Job(entries(urls, settings.list), settings, parts.ledger, engine, parts.recorder, parts.recovery)
 
 
 async def _remove(directory: Path) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from .durability import Checkpoints
 from .ledger import Ledger
 from .models import Failure, Outcome, Reason, Result, Sample
 from .quota import Quota
@@ -58,12 +59,14 @@ class Recorder:
         ledger: Ledger,
         on_outcome: OnOutcome | None = None,
         quota: Quota | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._screening = screening
         self._sink = sink
         self._ledger = ledger
         self._on_outcome = on_outcome
         self._quota = quota
+        self._checkpoints = checkpoints
         self.progress = Progress()
 
     async def record(self, batch: Sequence[Result]) -> list[Result]:
@@ -81,6 +84,13 @@ class Recorder:
         results = [refused.get(result.ordinal, result) for result in results]
         await self._settle([Outcome.of(result, paths.get(result.ordinal)) for result in results])
         return results
+
+    async def adopt(self, sample: Sample) -> Result:
+        """Record a picture that was not fetched, since it is in its place already. Raises StorageError."""
+        if self._quota is not None:
+            self._quota.begin(sample.label)
+        (result,) = await self.record([sample])
+        return result
 
     async def _screen(self, result: Result) -> Result:
         kept = self._screening.screen(result)
@@ -112,3 +122,5 @@ class Recorder:
                 told = self._on_outcome(outcome)
                 if inspect.isawaitable(told):
                     await told
+        if self._checkpoints is not None:
+            await self._checkpoints.note(sum(outcome.reason is None for outcome in outcomes))

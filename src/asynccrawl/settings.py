@@ -287,9 +287,14 @@ class ListOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of a crawl. concurrency: fetches in flight over all hosts."""
+    """All settings of a crawl. concurrency: fetches in flight over all hosts.
+
+    durability: what a power cut may cost. `checkpoint`: pictures of the last 5 seconds, 1,000 at most, are fetched
+    again; `file`: nothing, but each file is waited for; `process`: nothing is promised but for a crash of the process.
+    """
 
     concurrency: int = 100
+    durability: str = "checkpoint"
     hosts: HostLimits = HostLimits()
     retry: RetryPolicy = RetryPolicy()
     limits: Limits = Limits()
@@ -299,7 +304,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "concurrency")
-        for f in fields(self)[1:]:
+        _one_of(self, "durability", ("checkpoint", "process", "file"))
+        for f in fields(self)[2:]:
             if type(getattr(self, f.name)) is not type(f.default):
                 raise TypeError(f"Settings.{f.name} must be a {type(f.default).__name__}")
 

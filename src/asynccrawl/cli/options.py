@@ -106,6 +106,9 @@ _FETCH_OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--user-agent", default=Network().user_agent, show_default=True, metavar="UA",
                  help="How we introduce ourselves."),
     click.option("--robots", is_flag=True, help="Ask each site's robots.txt first, and obey."),
+    click.option("--durability", default="checkpoint", show_default=True,
+                 type=click.Choice(["checkpoint", "process", "file"]),
+                 help="What a power cut may cost: the last 5 seconds, what the system likes, or nothing."),
     click.option("--ignore-opt-out", is_flag=True, help="Keep pictures marked noai or noindex by their server."),
 ]  # fmt: skip
 
@@ -134,6 +137,7 @@ def settings_of(o: dict[str, Any]) -> Settings:
     try:
         return Settings(
             concurrency=o["concurrency"],
+            **_given(o, "durability"),
             hosts=HostLimits(**_given(o, "per_host", "rate")),
             retry=RetryPolicy(**_given(o, "retries")),
             limits=Limits(**_given(o, "timeout", "sleep", "max_bytes", "limit_rate")),

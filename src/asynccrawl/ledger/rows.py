@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..models import Failure, Outcome, Reason, Record, Request, Status
 
@@ -21,6 +21,29 @@ UPDATE records SET status=?, reason=?, retryable=?, detail=?, http_status=?, att
     format=?, width=?, height=?, mode=?, bytes=?, sha256=?, elapsed=?, suspect=?, run=?, not_before=NULL
 WHERE ordinal=?
 """
+MARK = "INSERT OR REPLACE INTO unsynced (record, mark) SELECT id, ? FROM records WHERE ordinal=?"
+
+
+class Stored(NamedTuple):
+    """A saved row and its file."""
+
+    id: int
+    path: str
+    bytes: int | None
+    sha256: str | None
+
+
+def stored(connection: sqlite3.Connection, where: str) -> list[Stored]:
+    """The saved rows that have a file."""
+    sql = f"SELECT id, path, bytes, sha256 FROM records WHERE status='saved' AND path IS NOT NULL AND {where}"
+    return [Stored(*row) for row in connection.execute(sql)]
+
+
+def reopen(connection: sqlite3.Connection, rows: Sequence[Stored]) -> None:
+    """Let the records of saved rows wait again, as if they had not been fetched."""
+    sql = "UPDATE records SET status='pending', path=NULL, sha256=NULL, bytes=NULL, attempts=0 WHERE id=?"
+    connection.executemany(sql, [(row.id,) for row in rows])
+    connection.executemany("DELETE FROM unsynced WHERE record=?", [(row.id,) for row in rows])
 
 
 def ident(request: Request) -> int:

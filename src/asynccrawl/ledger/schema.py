@@ -11,7 +11,7 @@ import sqlite3
 
 from ..errors import StorageError
 
-VERSION = 2
+VERSION = 3
 APPLICATION_ID = 0x61637277  # "acrw", which file(1) and SQLite tools show
 
 _TABLES = """
@@ -56,13 +56,22 @@ CREATE TABLE holds (
     since       REAL NOT NULL,          -- seconds since 1970: when its server asked
     until       REAL NOT NULL           -- seconds since 1970: no request earlier
 );
+CREATE TABLE unsynced (
+    record      INTEGER PRIMARY KEY,    -- id of a saved row that may not be on the disk yet
+    mark        INTEGER NOT NULL        -- number of the checkpoint that will settle that
+);
 CREATE INDEX records_by_ident ON records (ident);
 CREATE INDEX records_pending ON records (host, ordinal) WHERE status = 'pending';
 """
 
 
-_HOLDS = re.search(r"CREATE TABLE holds .*?;", _TABLES, re.S)
-_MIGRATIONS = {1: _HOLDS[0] if _HOLDS else ""}
+def _table(name: str) -> str:
+    found = re.search(rf"CREATE TABLE {name} .*?\);", _TABLES, re.S)
+    assert found, name
+    return found[0]
+
+
+_MIGRATIONS = {1: _table("holds"), 2: _table("unsynced")}
 """From each earlier version to the next."""
 OLDEST = min(_MIGRATIONS)
 

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import FetchError, StorageError
-from ..models import Outcome, Reason, Record, Tally
-from . import schema
+from ..models import Outcome, Reason, Record, Status, Tally
+from . import strays
+from .connection import connect
 from .entry import Entry, Item
 from .reader import count_of, saved_by_label, tally
-from .rows import RECORD_COLUMNS, SETTLE, record_of, settled
+from .rows import MARK, RECORD_COLUMNS, SETTLE, Stored, record_of, reopen, settled, stored
 
 FILE_NAME = ".asynccrawl.sqlite3"
 T = TypeVar("T")
@@ -30,21 +31,31 @@ T = TypeVar("T")
 class Ledger:
     """One row a record, from the moment its list entry is read. Make one with `await Ledger.open(...)`."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, thread: ThreadPoolExecutor, *, marking: bool
+    ) -> None:
         self.path = path
         self._db = connection
         self._thread = thread
         self._entry: Entry | None = None
+        self._marking = marking
+        self._mark = 0
         self.run = 0
 
     @classmethod
-    async def open(cls, path: Path, deciding: dict[Reason, Any], *, now: float | None = None) -> Ledger:
-        """Open or make the ledger at `path` and begin a run whose settings decide as `deciding` says."""
+    async def open(
+        cls, path: Path, deciding: dict[Reason, Any], *, durability: str = "process", now: float | None = None
+    ) -> Ledger:
+        """Open or make the ledger at `path` and begin a run whose settings decide as `deciding` says.
+
+        `durability`: `process`; `checkpoint`, which marks saved rows until `remove_marks`; or `file`, which brings each
+        transaction to the disk.
+        """
         thread = ThreadPoolExecutor(1, thread_name_prefix="asynccrawl-ledger")
         loop = asyncio.get_running_loop()
         try:
-            connection = await loop.run_in_executor(thread, _guarded, path, _connect, path)
-            ledger = cls(path, connection, thread)
+            connection = await loop.run_in_executor(thread, _guarded, path, connect, path, durability)
+            ledger = cls(path, connection, thread, marking=durability == "checkpoint")
             await ledger._do(ledger._begin, deciding, time.time() if now is None else now)
         except BaseException:
             thread.shutdown(wait=False)
@@ -72,12 +83,6 @@ class Ledger:
             self._records, "status='pending' AND host=? AND ordinal>? ORDER BY ordinal LIMIT ?", host, after, n
         )
 
-    async def waiting(self, names: Sequence[str]) -> list[Record]:
-        """The pending records of the list that own one of `names`, which are compared without regard to case."""
-        marks = ",".join("?" * len(names))
-        where = f"status='pending' AND ordinal IS NOT NULL AND folded IN ({marks})"
-        return await self._do(self._records, where, *(name.lower() for name in names))
-
     async def pending(self, after: int, n: int) -> list[Record]:
         """The next `n` records that wait, over all hosts, with an ordinal above `after`, in list order."""
         where = "status='pending' AND host<>'' AND ordinal>? ORDER BY ordinal LIMIT ?"
@@ -101,7 +106,41 @@ class Ledger:
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Record how records ended, all in one transaction."""
         rows = [settled(outcome, self.run) for outcome in outcomes]
-        await self._do(self._in_transaction, lambda rows: self._db.executemany(SETTLE, rows), rows)
+        saved = [outcome.ordinal for outcome in outcomes if outcome.status is Status.SAVED] if self._marking else []
+        await self._do(self._in_transaction, self._settle, rows, saved)
+
+    async def close_marks(self) -> int:
+        """Close the marks of what was recorded so far; what follows gets another number."""
+        return await self._do(self._next_mark)
+
+    async def remove_marks(self, number: int) -> None:
+        """What was marked up to `number` is on the disk; so the write-ahead log may be brought there, too."""
+        await self._do(self._db.execute, "DELETE FROM unsynced WHERE mark <= ?", (number,))
+        await self._do(self._db.execute, "PRAGMA wal_checkpoint(PASSIVE)")
+
+    async def marked(self) -> list[Stored]:
+        """The saved pictures that may not have reached the disk before this run."""
+        return await self._do(stored, self._db, "id IN (SELECT record FROM unsynced)")
+
+    async def reopen(self, rows: Sequence[Stored]) -> None:
+        """These pictures are not there: their records wait again."""
+        await self._do(self._in_transaction, lambda rows: reopen(self._db, rows), rows)
+
+    async def saved_by_directory(self) -> dict[str, int]:
+        """How many saved pictures there should be in each directory."""
+        return await self._do(strays.saved_by_directory, self._db)
+
+    async def remember_strays(self, paths: Sequence[str]) -> int:
+        """Remember, for this run, those of `paths` that are no saved row's; returns how many they are."""
+        return await self._do(self._in_transaction, strays.remember, self._db, paths)
+
+    async def strays(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """The remembered files by name, in lower case; `names` are compared without regard to case."""
+        return await self._do(strays.named, self._db, names)
+
+    async def waiting_strays(self, after: int, n: int) -> list[Record]:
+        """The next `n` pending records above the ordinal `after` whose name a remembered file has, in list order."""
+        return await self._do(strays.waiting, self._db, after, n)
 
     async def tally(self, hosts: int = 100) -> Tally:
         """The counts that the report is made from, over the whole ledger."""
@@ -128,16 +167,26 @@ class Ledger:
         sql = "INSERT INTO runs (started, deciding) VALUES (?, ?)"
         self.run = self._db.execute(sql, (now, settings)).lastrowid or 0
         self._entry = Entry(self._db, self.run, _stale(earlier, json.loads(settings)))
+        self._mark = self._db.execute("SELECT coalesce(max(mark), 0) + 1 FROM unsynced").fetchone()[0]
+
+    def _settle(self, rows: Sequence[Any], saved: Sequence[int]) -> None:
+        self._db.executemany(SETTLE, rows)
+        if saved:
+            self._db.executemany(MARK, [(self._mark, ordinal) for ordinal in saved])
+
+    def _next_mark(self) -> int:
+        self._mark += 1
+        return self._mark - 1
 
     def _records(self, where: str, *values: Any) -> list[Record]:
         return [
             record_of(row) for row in self._db.execute(f"SELECT {RECORD_COLUMNS} FROM records WHERE {where}", values)
         ]
 
-    def _in_transaction(self, function: Callable[[Sequence[Any]], T], batch: Any) -> T:
+    def _in_transaction(self, function: Callable[..., T], *arguments: Any) -> T:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            result = function(batch)
+            result = function(*arguments)
             self._db.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
@@ -157,22 +206,6 @@ def _guarded(path: Path, function: Callable[..., T], *arguments: Any) -> T:
         raise StorageError(f"{path}: the ledger failed: {error}; free space or repair it, then run again") from error
     except StorageError as error:
         raise StorageError(f"{path}: {error}") from error
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    if path.is_symlink():
-        raise StorageError("a link stands where the ledger should be, and is not followed; remove it")
-    # Serialised by the one-thread executor; it may hand calls to a successor thread, hence check_same_thread.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA cache_size=-8000")
-        schema.prepare(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _holds(connection: sqlite3.Connection, now: float) -> dict[str, float]:

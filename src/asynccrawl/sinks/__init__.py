@@ -1,9 +1,10 @@
 """Where pictures go. One layout a file, its reader beside it; the crawl speaks to all of them through `Sink`."""
 
 from .adapters import can_remove, close_sink, remove_from, suits_a_crawl, write_to
+from .checking import Finding, check_file, put_aside, rename, surplus_files
 from .directory import DirectorySink
 from .directory_reader import read_directory
-from .layout import TEMPORARY, path_of
+from .layout import TEMPORARY, directory_of, path_of
 from .leftovers import count_pictures, count_tree, prune_links
 from .linking import Link, Linking
 from .memory import MemorySink, NullSink
@@ -17,6 +18,7 @@ __all__ = [
     "DirectoryLink",
     "DirectorySink",
     "Entry",
+    "Finding",
     "Link",
     "Linking",
     "MemorySink",
@@ -26,14 +28,19 @@ __all__ = [
     "SubsetSink",
     "TeeSink",
     "can_remove",
+    "check_file",
     "close_sink",
     "count_pictures",
     "count_tree",
+    "directory_of",
     "link_directories",
     "path_of",
     "prune_links",
+    "put_aside",
     "read_directory",
     "remove_from",
+    "rename",
     "suits_a_crawl",
+    "surplus_files",
     "write_to",
 ]

@@ -42,14 +42,23 @@ class DirectorySink:
     other content is renamed with `.invalid` added, unless `linking` forbids it. A directory, link or special file in
     the way makes the sample a Failure (name_conflict).
 
+    `sync`: whether each batch is brought to the disk itself before `write` returns, so that a power cut loses none.
+
     `dest` is made when the first batch comes. Only one sink at a time may write there; `crawl` holds a lock for it.
     """
 
     durable = True
 
-    def __init__(self, dest: str | os.PathLike[str], linking: Linking = Linking()) -> None:  # noqa: B008 -- frozen
+    def __init__(
+        self,
+        dest: str | os.PathLike[str],
+        linking: Linking = Linking(),  # noqa: B008 -- frozen
+        *,
+        sync: bool = False,
+    ) -> None:
         self._dest = Path(dest).absolute()
         self._linking = linking
+        self._sync = sync
         self._writing = threading.Lock()
         self._prepared = False
 
@@ -80,8 +89,10 @@ class DirectorySink:
         with self._writing:
             try:
                 self._prepare()
-                with Tree(self._dest) as tree:
-                    return [self._store(tree, sample) for sample in batch]
+                with Tree(self._dest, sync=self._sync) as tree:
+                    stored = [self._store(tree, sample) for sample in batch]
+                    tree.sync_directories()
+                    return stored
             except OSError as error:
                 raise self._error(self._dest, error) from error
 

@@ -27,15 +27,24 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 _RENAMES = {"renameat2": 1, "renameatx_np": 4}
 
 
-def create(directory: int, name: str, data: bytes) -> None:
-    """A new file with `data`. When it fails, nothing is left of it."""
-    _fill(directory, name, lambda file: _write(file, data))
+def create(directory: int, name: str, data: bytes, *, sync: bool = False) -> None:
+    """A new file with `data`, on the disk if `sync`. When it fails, nothing is left of it."""
+    _fill(directory, name, lambda file: _write(file, data), sync)
 
 
-def copy(source: Path, directory: int, name: str) -> None:
-    """A new file with the content of `source`. When it fails, nothing is left of it."""
+def copy(source: Path, directory: int, name: str, *, sync: bool = False) -> None:
+    """A new file with the content of `source`, on the disk if `sync`. When it fails, nothing is left of it."""
     with source.open("rb", buffering=0) as content:
-        _fill(directory, name, lambda file: _write_from(file, content.fileno()))
+        _fill(directory, name, lambda file: _write_from(file, content.fileno()), sync)
+
+
+def sync_file(path: Path) -> None:
+    """Bring a file's content to the disk."""
+    file = os.open(path, _READ)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def link(source: Path, directory: int, name: str) -> bool:
@@ -91,11 +100,13 @@ def holds(directory: int, name: str, sample: Sample) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == wanted
 
 
-def _fill(directory: int, name: str, write: Callable[[int], None]) -> None:
+def _fill(directory: int, name: str, write: Callable[[int], None], sync: bool) -> None:
     file = os.open(name, _CREATE, 0o666, dir_fd=directory)
     try:
         try:
             write(file)
+            if sync:
+                os.fsync(file)
         finally:
             # Some file systems report a full quota no sooner than here.
             os.close(file)

@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from ..models import Reason, Sample
+from ..models import Reason, Record, Sample
 from ..settings import FORMATS
 
 TEMPORARY = ".asynccrawl.tmp"
@@ -50,12 +50,17 @@ class Place:
 
 def place_of(sample: Sample) -> Place:
     """Where `sample` goes. Raises Refused (bad_name) when a part of its path would lead elsewhere."""
-    label = f"{sample.ordinal // SHARD:05d}" if sample.label is None else sample.label
+    label = directory_of(sample)
     directories = (label,) if sample.split is None else (sample.split, label)
     file = f"{sample.name}.{_EXTENSION.get(sample.format, sample.format)}"
     for part in (*directories, file):
         _check(part)
     return Place(directories, file)
+
+
+def directory_of(one: Sample | Record) -> str:
+    """The class directory, or the shard, of a picture or a record."""
+    return f"{one.ordinal // SHARD:05d}" if one.label is None else one.label
 
 
 def path_of(sample: Sample) -> str | None:

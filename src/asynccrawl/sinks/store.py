@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from ..models import Reason, Sample
-from .files import copy, create, holds, kind_of, link, move, set_aside
+from .files import copy, create, holds, kind_of, link, move, set_aside, sync_file
 from .layout import Place, Refused, place_of
 from .linking import Linking, is_link_to, place_link
 from .tree import Tree
@@ -41,7 +41,7 @@ def store(tree: Tree, sample: Sample, linking: Linking) -> str:
         if sample.path is None:
             assert sample.data is not None
             data = sample.data
-            _put_new(tree, wish, lambda name: create(tree.temporary, name, data))
+            _put_new(tree, wish, lambda name: create(tree.temporary, name, data, sync=tree.sync))
         elif not _is_file(sample.path, sample):
             _settle_missing(tree, place, sample, sample.path)
         elif sample.temporary or linking.link == "hardlink":
@@ -93,11 +93,13 @@ def _put_new(tree: Tree, wish: _Wish, make: Callable[[str], None]) -> None:
 
 def _put_file(tree: Tree, wish: _Wish, path: Path) -> None:
     """Move a temporary file into its place, link another one; where neither can be, copy it."""
+    if tree.sync:
+        sync_file(path)
     put = partial(_move if wish.sample.temporary else _link, path, wish.place)
     try:
         there = _put(tree, wish, put)
     except _MustCopy:
-        _put_new(tree, wish, lambda name: copy(path, tree.temporary, name))
+        _put_new(tree, wish, lambda name: copy(path, tree.temporary, name, sync=tree.sync))
         there = True
     if there and wish.sample.temporary:
         path.unlink(missing_ok=True)
@@ -107,7 +109,7 @@ def _put_copy(tree: Tree, wish: _Wish, path: Path) -> None:
     """Copy a file into its place, unless it is there: nobody wants a data set copied to find that out."""
     directory = tree.directory(wish.place.directories)
     if kind_of(directory, wish.place.file) is None or not _stands(directory, wish):
-        _put_new(tree, wish, lambda name: copy(path, tree.temporary, name))
+        _put_new(tree, wish, lambda name: copy(path, tree.temporary, name, sync=tree.sync))
 
 
 def _place_link(tree: Tree, wish: _Wish, path: Path, directory: int) -> None:

@@ -33,8 +33,10 @@ class Tree:
     Directories that were made here and stay empty, because what should go there failed, are removed at the end.
     """
 
-    def __init__(self, dest: Path) -> None:
-        """Open the destination. Raises OSError."""
+    def __init__(self, dest: Path, *, sync: bool = False) -> None:
+        """Open the destination. `sync`: whether what is stored has to be on the disk by then. Raises OSError."""
+        self.sync = sync
+        self._used: dict[Parts, None] = {}
         self._root = os.open(dest, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.dest = dest
         self._open: OrderedDict[Parts, int] = OrderedDict()
@@ -69,6 +71,8 @@ class Tree:
 
     def directory(self, parts: Parts) -> int:
         """The directory `parts`, made if need be; valid until the next call. Raises OSError and Refused."""
+        if self.sync:
+            self._used[parts] = None
         found = self.find(parts)
         if found is not None:
             return found
@@ -90,6 +94,14 @@ class Tree:
             return None if parent is None else self._opened(parts, parent)
         except FileNotFoundError:
             return None
+
+    def sync_directories(self) -> None:
+        """Bring the names in all directories that were used to the disk. Raises OSError."""
+        for parts in self._used:
+            descriptor = self.find(parts)
+            if descriptor is not None:
+                os.fsync(descriptor)
+        self._used.clear()
 
     def remove_empty(self, directories: Iterable[Parts]) -> None:
         """Remove those of `directories` that have nothing in them."""

@@ -1,0 +1,132 @@
+"""Before anything is requested, files and ledger are made to agree, however the run before has ended.
+
+Three things may be found (the order of events is told in `durability`):
+
+- rows that say `saved` and are marked as unsynced, after a kill or a power cut: a file that does not agree with its row
+  is renamed with `.invalid` added, and the record waits again;
+- whole pictures under the name of a record that waits: stored, and not recorded. They become saved records and are
+  not fetched again: that would cost their servers twice, and another record could take their place in a label's quota;
+- pictures that no row knows of, from an earlier tool perhaps. They are kept in mind and adopted when their record
+  comes by in the list (`adopt`).
+
+What bears a record's name and is no valid picture is renamed. All other files are somebody else's, and left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from .decoder import ThreadDecoder
+from .errors import InvalidImage, StorageError
+from .ledger import Ledger
+from .models import Failure, Record, Sample
+from .recorder import Recorder
+from .screening import Screening
+from .sinks import Finding, check_file, directory_of, path_of, put_aside, rename, surplus_files
+
+PAGE = 256
+"""Records looked at, at once."""
+_SMALL = 2**20  # bytes; known placeholders are smaller
+T = TypeVar("T")
+Item = Record | Failure
+
+
+class Recovery:
+    """Settles what an earlier run, or somebody else, has left in the destination `root`."""
+
+    def __init__(self, root: Path, ledger: Ledger, decoder: ThreadDecoder, screening: Screening) -> None:
+        self._root = root
+        self._ledger = ledger
+        self._decoder = decoder
+        self._screening = screening
+        self._strays = 0
+
+    def __repr__(self) -> str:
+        return f"<Recovery {self._root}, {self._strays} files without a row>"
+
+    async def settle(self, recorder: Recorder) -> None:
+        """Check what is marked, and record what was stored. Raises StorageError."""
+        await self._check_marked()
+        await self._find_strays()
+        after = -1
+        while self._strays and (page := await self._ledger.waiting_strays(after, PAGE)):
+            after = page[-1].ordinal
+            await self.adopt(page, recorder)
+
+    async def adopt(self, batch: Sequence[Item], recorder: Recorder) -> list[Item]:
+        """Record those of `batch` whose pictures are there already; returns the others. Raises StorageError."""
+        if not self._strays:
+            return list(batch)
+        records = [item for item in batch if isinstance(item, Record)]
+        there = await self._ledger.strays([record.name for record in records])
+        adopted = set()
+        for record in records:
+            for path in there.get(record.name.lower(), ()):
+                if record.ordinal not in adopted and await self._adopt(record, path, recorder):
+                    adopted.add(record.ordinal)
+        return [item for item in batch if item.ordinal not in adopted]
+
+    async def _check_marked(self) -> None:
+        wrong = []
+        for row in await self._ledger.marked():
+            finding = await self._io(check_file, row.path, row.bytes, row.sha256)
+            if finding is not Finding.SAME:
+                wrong.append(row)
+                if finding is not Finding.MISSING:
+                    await self._io(put_aside, row.path)
+        if wrong:
+            await self._ledger.reopen(wrong)
+
+    async def _find_strays(self) -> None:
+        known = await self._ledger.saved_by_directory()
+        directories = surplus_files(self._root, known)
+        while paths := await self._io(lambda _: next(directories, None)):
+            for start in range(0, len(paths), PAGE):
+                self._strays += await self._ledger.remember_strays(paths[start : start + PAGE])
+
+    async def _adopt(self, record: Record, path: str, recorder: Recorder) -> bool:
+        if directory_of(record) != str(PurePosixPath(path).parent):
+            return False
+        try:
+            sample = await self._examined(record, path)
+        except InvalidImage:
+            await self._io(put_aside, path)
+            return False
+        except OSError:
+            return False
+        wanted = path_of(sample)
+        if wanted != path:
+            # A picture of another format than its extension says.
+            if wanted is None or not await self._io(rename, path, wanted):
+                return False
+            sample = replace(sample, path=self._root / wanted)
+        return isinstance(await recorder.adopt(sample), Sample)
+
+    async def _examined(self, record: Record, path: str) -> Sample:
+        """The picture as the record's sample. Raises InvalidImage, also for a placeholder, and OSError."""
+        file = self._root / path
+        facts = await self._decoder.examine(file, None, whole=True)
+        sample = Sample(
+            record.request, record.ordinal, record.name, record.label, facts.format, path=file, width=facts.width,
+            height=facts.height, mode=facts.mode, bytes=facts.bytes, sha256=facts.sha256, line=record.line,
+            detail="found whole, without a record",
+        )  # fmt: skip
+        if facts.bytes <= _SMALL:
+            shown = replace(sample, data=await asyncio.to_thread(file.read_bytes), path=None)
+            screened = self._screening.screen(shown)
+            if isinstance(screened, Failure):
+                raise InvalidImage(screened.reason, screened.detail or "")
+        return sample
+
+    async def _io(self, function: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return await asyncio.to_thread(function, self._root, *arguments)
+        except OSError as error:
+            what = error.filename or self._root
+            raise StorageError(
+                f"{what}: cannot be examined: {error.strerror or error}; mend it, then run again"
+            ) from error

@@ -1,0 +1,88 @@
+"""Whether files are what the ledger says, and what is there that it does not know. By descriptor; follows no link."""
+
+from __future__ import annotations
+
+import enum
+import errno
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+from .files import move, set_aside
+from .layout import format_of
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
+
+
+class Finding(enum.Enum):
+    """What was found under a path."""
+
+    SAME = "same"
+    MISSING = "missing"
+    SIZE = "size"
+    HASH = "hash"
+
+
+def check_file(root: Path, path: str, size: int | None, sha256: str | None) -> Finding:
+    """Compare the file `path` (with slashes, below `root`) with its size in bytes and its SHA-256, as far as known.
+
+    A link, or anything else that is no file, counts as missing. Raises OSError when it cannot be read.
+    """
+    try:
+        with _directory(root, path) as (directory, name), os.fdopen(os.open(name, _FILE, dir_fd=directory), "rb") as f:
+            if size is not None and os.fstat(f.fileno()).st_size != size:
+                return Finding.SIZE
+            if sha256 is not None and hashlib.file_digest(f, "sha256").hexdigest() != sha256:
+                return Finding.HASH
+            return Finding.SAME
+    except OSError as error:
+        if error.errno in _GONE:
+            return Finding.MISSING
+        raise
+
+
+def put_aside(root: Path, path: str) -> None:
+    """Rename the file `path` below `root` by adding `.invalid`. Nothing happens where it is gone. Raises OSError."""
+    with suppress(FileNotFoundError), _directory(root, path) as (directory, name):
+        set_aside(directory, name)
+
+
+def rename(root: Path, path: str, new: str) -> bool:
+    """Give the file `path` below `root` another name in its directory; False where that is taken. Raises OSError."""
+    with _directory(root, path) as (directory, name), suppress(FileExistsError):
+        move(name, directory, directory, PurePosixPath(new).name)
+        return True
+    return False
+
+
+def surplus_files(root: Path, known: Mapping[str, int]) -> Iterator[list[str]]:
+    """The paths of all pictures in each class directory that holds more of them than are `known`, by directory.
+
+    Links and hidden files are passed over. One directory's names are in memory at a time. Raises OSError.
+    """
+    with os.scandir(root) as entries:
+        directories = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False))
+    for directory in directories:
+        with suppress(PermissionError), os.scandir(root / directory) as entries:
+            files = [e.name for e in entries if format_of(e.name) and e.is_file(follow_symlinks=False)]
+            if len(files) > known.get(directory, 0):
+                yield [f"{directory}/{file}" for file in sorted(files)]
+
+
+@contextmanager
+def _directory(root: Path, path: str) -> Iterator[tuple[int, str]]:
+    """The directory of `path`, opened part by part, and the file's own name in it."""
+    *parts, name = PurePosixPath(path).parts
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts:
+            inner = os.open(part, _DIRECTORY, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor, name
+    finally:
+        os.close(descriptor)
