@@ -162,6 +162,23 @@ async def test_interrupted_and_resumed_nothing_is_lost_or_fetched_twice(
     assert sorted(p.name for p in dest.iterdir() if p.name.startswith(".")) == [".asynccrawl.sqlite3"]
 
 
+@pytest.mark.slow  # deadlines have to pass while the process is stopped
+async def test_a_stopped_process_blames_no_host(server: ImageServer, dest: Path, tmp_path: Path):
+    pictures = PictureSet(60)
+    server.route(lambda request: Answer(pictures.data(pictures.number(request.path) or 0), delay=1.0))
+    listed = tmp_path / "list"
+    listed.write_text("".join(f"n0_{i} {server.url(pictures.path(i), i % 3)}\n" for i in range(60)))
+    crawl = await start("crawl", listed, dest, *OPEN, "--retry", 0, "--timeout", 2)
+    while server.audit.count() < 24:
+        await asyncio.sleep(0.01)
+    crawl.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(3.0)
+    crawl.send_signal(signal.SIGCONT)
+    out, err = await crawl.communicate()
+    assert crawl.returncode == 0 and b"60 of 60 records saved" in out, (out + err).decode()
+    assert server.audit.count() <= 60 + 24, "at most what was in flight is fetched again"
+
+
 async def test_a_second_signal_stops_at_once(server: ImageServer, dest: Path, tmp_path: Path):
     server.route(lambda request: silent())
     (tmp_path / "list").write_text(server.url("/1"))

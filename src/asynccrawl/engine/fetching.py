@@ -22,12 +22,15 @@ class Fetching:
         flight.evict = self._evict
 
     async def answer(self) -> Response | FetchError | None:
-        """What the fetcher brought, or None when the flight was evicted. Raises what ends the crawl."""
+        """What the fetcher brought, or None when the flight was evicted, or failed while nobody listened: then it
+        shall not count. Raises what ends the crawl.
+        """
         try:
             async with self._scope:
                 return await self._state.fetcher.fetch(self._flight.hop, self._hear)
         except FetchError as error:
-            return error
+            away = error.retryable and self._state.attention.was_away_since(self._flight.began)
+            return None if away else error
         except CrawlError:
             raise
         except Exception as error:

@@ -140,7 +140,9 @@ class Pass:
 
     async def _patrol(self) -> None:
         """Free slots from what has been silent for too long while better work waits."""
+        self._state.attention.rest()
         while True:
+            self._state.attention.look()
             due = self._clock() + _PATROL_SECONDS
             await asyncio.sleep(_PATROL_SECONDS)
             now, allowed = self._clock(), self._frontier.overload.allowed

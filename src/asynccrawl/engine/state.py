@@ -13,6 +13,7 @@ from ..pacing import Pace
 from ..quota import Quota
 from ..robots import Robots
 from ..settings import Settings
+from .attention import Attention
 from .protocols import Decoder, Fetcher
 
 BATCH = 64
@@ -42,6 +43,10 @@ class State:
     passes: int = 0
     chances: int = 0
     draining: bool = False
+    attention: Attention = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.attention = Attention(self.clock)
 
     @property
     def second_chances(self) -> bool:
