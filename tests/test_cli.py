@@ -152,8 +152,9 @@ async def test_interrupted_and_resumed_nothing_is_lost_or_fetched_twice(
     if number != signal.SIGKILL:
         assert recorded == asked, "what was in flight was finished and recorded"
         assert b"The same command goes on" in err
-    code, out, _ = await command("crawl", listed, dest, *OPEN)
-    assert code == 0 and f"{records:,} of {records:,} records saved" in out
+    code, out, err = await command("crawl", listed, dest, *OPEN)
+    assert code == 0, err
+    assert f"{records:,} of {records:,} records saved" in out
     assert server.audit.count() - asked == records - stored, "nothing that was stored is fetched again"
     table = await manifest_of(dest)
     assert [row["ordinal"] for row in table] == list(range(records))

@@ -92,12 +92,12 @@ class Ledger:
         """Leave a record pending, with what was learned; not to be fetched before `not_before` (epoch seconds)."""
         values = (error.reason, error.detail, error.http_status, attempts, not_before, record.ordinal)
         sql = "UPDATE records SET reason=?, detail=?, http_status=?, attempts=?, not_before=? WHERE ordinal=?"
-        await self._do(self._db.execute, sql, values)
+        await self._do(self._execute, sql, values)
 
     async def hold(self, host: str, until: float, *, now: float | None = None) -> None:
         """Remember that `host` wants no request before `until` (seconds since 1970)."""
         sql = "INSERT OR REPLACE INTO holds (host, since, until) VALUES (?, ?, ?)"
-        await self._do(self._db.execute, sql, (host, time.time() if now is None else now, until))
+        await self._do(self._execute, sql, (host, time.time() if now is None else now, until))
 
     async def holds(self, *, now: float | None = None) -> dict[str, float]:
         """The seconds that are left of each hold; those that have passed are forgotten."""
@@ -115,8 +115,8 @@ class Ledger:
 
     async def remove_marks(self, number: int) -> None:
         """What was marked up to `number` is on the disk; so the write-ahead log may be brought there, too."""
-        await self._do(self._db.execute, "DELETE FROM unsynced WHERE mark <= ?", (number,))
-        await self._do(self._db.execute, "PRAGMA wal_checkpoint(PASSIVE)")
+        await self._do(self._execute, "DELETE FROM unsynced WHERE mark <= ?", (number,))
+        await self._do(self._execute, "PRAGMA wal_checkpoint(PASSIVE)")
 
     async def marked(self) -> list[Stored]:
         """The saved pictures that may not have reached the disk before this run."""
@@ -157,7 +157,7 @@ class Ledger:
     async def aclose(self) -> None:
         """End the run. The file is left without companions where nobody reads it at this moment."""
         with suppress(StorageError):
-            await self._do(self._db.execute, "PRAGMA journal_mode=DELETE")
+            await self._do(self._execute, "PRAGMA journal_mode=DELETE")
         await self._do(self._db.close)
         self._thread.shutdown(wait=False)
 
@@ -193,6 +193,10 @@ class Ledger:
                 self._db.execute("ROLLBACK")
             raise
         return result
+
+    def _execute(self, sql: str, values: Sequence[Any] = ()) -> None:
+        # To its end: a statement with a row left to give would keep the next transaction from its commit.
+        self._db.execute(sql, values).fetchall()
 
     async def _do(self, function: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
