@@ -224,3 +224,49 @@ async def test_a_reader_that_has_enough_is_no_error(served: ImageServer, dest: P
     )  # fmt: skip
     out, err = await shell.communicate()
     assert (shell.returncode, len(out.splitlines()), err) == (0, 1, b"")
+
+
+async def test_verify_names_what_differs(served: ImageServer, dest: Path, tmp_path: Path):
+    (tmp_path / "list").write_text("".join(f"n01_{i} {served.url(f'/{i}.jpg')}\n" for i in range(8)))
+    await command("crawl", tmp_path / "list", dest, *OPEN)
+    code, out, _ = await command("verify", dest)
+    assert (code, out) == (0, "8 saved pictures checked, 0 differ.\n")
+    (dest / "n01/n01_1.jpg").unlink()
+    (dest / "n01/n01_2.jpg").write_bytes(b"short")
+    whole = bytearray((dest / "n01/n01_3.jpg").read_bytes())
+    whole[-20] ^= 1
+    (dest / "n01/n01_3.jpg").write_bytes(whole)
+    (dest / "n01/n01_4.jpg").rename(dest / "n01/moved")
+    (dest / "n01/n01_4.jpg").symlink_to("moved")
+    code, out, err = await command("verify", dest)
+    assert code == 1 and out.splitlines() == [
+        "n01/n01_1.jpg is missing, or no file",
+        "n01/n01_2.jpg has another size than recorded",
+        "n01/n01_3.jpg has another content than recorded",
+        "n01/n01_4.jpg is missing, or no file",
+        "8 saved pictures checked, 4 differ.",
+    ]
+    assert "Verifying" in err
+    code, _, err = await command("verify", tmp_path)
+    assert code == 3 and "no ledger here" in err
+
+
+async def test_retry_fetches_just_those_again(server: ImageServer, dest: Path, tmp_path: Path):
+    answers = {"/1.jpg": Answer(status=404), "/2.jpg": Answer(status=503), "/3.jpg": Answer(picture()[:-9])}
+    server.route(lambda request: answers.get(request.path) or Answer(picture()))
+    (tmp_path / "list").write_text("".join(f"n01_{i} {server.url(f'/{i}.jpg')}\n" for i in range(6)))
+    once = (*OPEN, "--retry", 0)
+    await command("crawl", tmp_path / "list", dest, *once)
+    asked = server.audit.count()
+    assert [row["reason"] for row in await manifest_of(dest)][1:4] == ["http_404", "http_5xx", "corrupt"]
+    answers.clear()
+    code, out, err = await command("retry", dest, "--only", "corrupt", *once)
+    assert code == 0 and "4 of 6 records saved" in out and server.audit.count() == asked + 1, err
+    code, out, _ = await command("retry", dest, *once)
+    assert code == 0 and "5 of 6 records saved" in out and server.audit.count() == asked + 2
+    code, out, _ = await command("retry", dest, "--only", "http_404, dns", *once)
+    assert code == 0 and "6 of 6 records saved" in out and server.audit.count() == asked + 3
+    code, _, err = await command("retry", dest, "--only", "gone")
+    assert code == 2 and "'gone' is no reason" in err
+    code, _, err = await command("retry", tmp_path)
+    assert code == 3 and "no ledger here" in err

@@ -44,11 +44,13 @@ class JobSnapshot:
 
 
 class Job:
-    """Runs `engine` over `entries` (batches of list entries) and records what comes out."""
+    """Runs `engine` over `entries` (batches of list entries; None: only over what is pending) and records what comes
+    out.
+    """
 
     def __init__(
         self,
-        entries: AsyncIterable[Sequence[Entry]],
+        entries: AsyncIterable[Sequence[Entry]] | None,
         settings: Settings,
         ledger: Ledger,
         engine: Engine,
@@ -67,7 +69,7 @@ class Job:
         self._passed_over = 0
         self._listed = 0
         self._entered = 0
-        self._reading = True
+        self._reading = entries is not None
 
     async def run(self) -> Report:
         """The whole crawl. Raises ListError, StorageError, what the list's iterable raises, and CancelledError."""
@@ -78,9 +80,10 @@ class Job:
 
     async def results(self) -> AsyncGenerator[list[Result], None]:
         """The whole crawl, yielding each batch once it is recorded."""
-        async with aclosing(self._pass(self._list(), _ListBacklog(self))) as recorded:
-            async for batch in recorded:
-                yield batch
+        if self._entries is not None:
+            async with aclosing(self._pass(self._list(self._entries), _ListBacklog(self))) as recorded:
+                async for batch in recorded:
+                    yield batch
         before = -1
         while before != (before := self._recorder.progress.done) or self._engine.chances:
             if self._draining or not await self._ledger.pending(self._settings.list.offset - 1, 1):
@@ -89,6 +92,10 @@ class Job:
             async with aclosing(self._pass(self._waiting(), _PendingBacklog(self))) as recorded:
                 async for batch in recorded:
                     yield batch
+
+    def expect(self, records: int) -> None:
+        """So many records are pending, and no list will name them."""
+        self._listed = self._entered = records
 
     def drain(self) -> None:
         """Start nothing more; what is in flight is finished and recorded, and then `run` returns."""
@@ -126,9 +133,9 @@ class Job:
                 await asyncio.wait_for(self._recorder.record(self._engine.leftover()), _GRACE)
             raise
 
-    async def _list(self) -> Feed:
+    async def _list(self, entries: AsyncIterable[Sequence[Entry]]) -> Feed:
         """The list's records from the offset on, and the news of its end."""
-        async with aclosing(admit(self._entries, self._settings.list, self._settings.hosts)) as admitted:
+        async with aclosing(admit(entries, self._settings.list, self._settings.hosts)) as admitted:
             async for part in admitted:
                 if part.before:
                     await self._ledger.recognise(part.before)

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from .errors import StorageError
 from .fetcher import HttpFetcher
 from .job import Job
 from .ledger import FILE_NAME, Ledger, Lock
+from .models import Reason
 from .pacing import Pace
 from .quota import Quota
 from .recorder import OnOutcome, Recorder
@@ -36,11 +37,18 @@ TEMPORARY = ".asynccrawl.tmp"
 """The directory inside the destination where partial files live while a run is active."""
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """In place of a list: the records that ended for one of `reasons`; None: for any cause that may pass."""
+
+    reasons: tuple[Reason, ...] | None = None
+
+
 @asynccontextmanager
 async def open_crawl(
     urls: Any, dest: str | os.PathLike[str], settings: Settings, sink: Sink | None, on_outcome: OnOutcome | None
 ) -> AsyncIterator[Job]:
-    """A job that writes to `dest`. Raises DestinationBusy and StorageError."""
+    """A job that writes to `dest`; `urls` may be a Retry. Raises DestinationBusy and StorageError."""
     root = Path(dest).absolute()
     _check(sink)
     settings = await _resolved(settings)
@@ -65,7 +73,11 @@ async def open_crawl(
             await recovery.settle(Recorder(screening, store, ledger, on_outcome, None, checkpoints))
         quota = await _quota(settings, ledger)
         recorder = Recorder(screening, store, ledger, on_outcome, quota, checkpoints)
-        yield await _job(stack, urls, settings, _Parts(ledger, recorder, decoder, quota, recovery), temporary)
+        again = await ledger.retry(urls.reasons) if isinstance(urls, Retry) else None
+        job = await _job(stack, urls, settings, _Parts(ledger, recorder, decoder, quota, recovery), temporary)
+        if again is not None:
+            job.expect(again)
+        yield job
 
 
 @asynccontextmanager
@@ -121,7 +133,8 @@ async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Par
     engine = Engine(settings, fetcher, parts.decoder, quota=parts.quota, pace=pace, robots=robots)
     for host, seconds in (await parts.ledger.holds()).items():
         engine.restore_hold(host, seconds)
-    return Job(entries(urls, settings.list), settings, parts.ledger, engine, parts.recorder, parts.recovery)
+    listed = None if isinstance(urls, Retry) else entries(urls, settings.list)
+    return Job(listed, settings, parts.ledger, engine, parts.recorder, parts.recovery)
 
 
 async def _remove(directory: Path) -> None:

@@ -13,7 +13,9 @@ import click
 from ..errors import DestinationBusy, ListError, SettingsError, StorageError
 
 EXIT_FOUND, EXIT_USAGE, EXIT_STORAGE, EXIT_BUSY, EXIT_BUG = 1, 2, 3, 4, 70
-_COMMANDS = {name: name for name in ("crawl", "demo", "manifest", "plan", "report", "subset", "synset")}
+_COMMANDS = {
+    name: name for name in ("crawl", "demo", "manifest", "plan", "report", "retry", "subset", "synset", "verify")
+}
 
 
 class _Lazy(click.Group):

@@ -118,6 +118,11 @@ def crawl_options(function: Callable[..., None]) -> Callable[..., None]:
     return _with(_PLAN_OPTIONS + _FETCH_OPTIONS, function)
 
 
+def retry_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the flags that become a setting and are not about a list."""
+    return _with([*_PLAN_OPTIONS[:2], *_PLAN_OPTIONS[3:6], *_FETCH_OPTIONS], function)
+
+
 def plan_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the flags that become a setting and change what a plan says."""
     return _with(_PLAN_OPTIONS, function)
@@ -146,7 +151,7 @@ def settings_of(o: dict[str, Any]) -> Settings:
             ),
             image=ImagePolicy(**_given(o, "decode", "formats", "max_pixels", "placeholders")),
             list=ListOptions(
-                format=o["list_format"],
+                format=o.get("list_format", "auto"),
                 **_given(o, "url_col", "key_col", "label_col", "offset", "only_labels", "per_label"),
             ),
         )

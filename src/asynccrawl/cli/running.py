@@ -16,7 +16,7 @@ import uvloop
 
 from ..job import Job
 from ..models import Outcome
-from ..opening import open_crawl
+from ..opening import Retry, open_crawl
 from ..report import Report, printable
 from ..settings import Settings
 from ..urls import redacted
@@ -67,13 +67,13 @@ class Signals:
             self._task.cancel()
 
 
-def run_crawl(urls: str, dest: Path, settings: Settings, *, msg: float, verbose: bool) -> Report:
+def run_crawl(urls: str | Retry, dest: Path, settings: Settings, *, msg: float, verbose: bool) -> Report:
     """Crawl, showing progress on stderr. Raises Stopped after a signal, and what `crawl` raises."""
     _raise_descriptor_limit()
     return _run(_crawl(urls, dest, settings, msg, verbose))
 
 
-async def _crawl(urls: str, dest: Path, settings: Settings, msg: float, verbose: bool) -> Report:
+async def _crawl(urls: str | Retry, dest: Path, settings: Settings, msg: float, verbose: bool) -> Report:
     signals = Signals()
     report: Report | None = None
     try:

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import StorageError
 from ..models import Outcome, Tally
 from . import schema
-from .rows import MANIFEST_FIELDS, outcome_of
+from .rows import MANIFEST_FIELDS, Stored, outcome_of, stored
 
 _COUNTS = "sum(status='saved'), sum(status='failed'), sum(status='skipped')"
 
@@ -96,6 +96,18 @@ def manifest(connection: sqlite3.Connection) -> Iterator[Outcome]:
         sql = f"SELECT {', '.join(MANIFEST_FIELDS)}, suspect FROM records WHERE status<>'pending' AND {condition}"
         for row in connection.execute(sql):
             yield outcome_of(row)
+
+
+def stored_count(connection: sqlite3.Connection, *, newest: bool = False) -> int:
+    """How many saved rows have a file; or, `newest`, the highest id among them."""
+    what = "coalesce(max(id), 0)" if newest else "count(*)"
+    sql = f"SELECT {what} FROM records WHERE status='saved' AND path IS NOT NULL"
+    return int(connection.execute(sql).fetchone()[0])
+
+
+def stored_after(connection: sqlite3.Connection, after: int, end: int, n: int) -> list[Stored]:
+    """The next `n` saved rows with a file and an id above `after`, up to `end`."""
+    return stored(connection, "id > ? AND id <= ? ORDER BY id LIMIT ?", after, end, n)
 
 
 def row_of(outcome: Outcome) -> dict[str, Any]:

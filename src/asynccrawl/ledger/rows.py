@@ -33,10 +33,10 @@ class Stored(NamedTuple):
     sha256: str | None
 
 
-def stored(connection: sqlite3.Connection, where: str) -> list[Stored]:
-    """The saved rows that have a file."""
+def stored(connection: sqlite3.Connection, where: str, *values: Any) -> list[Stored]:
+    """The saved rows that have a file, `where`."""
     sql = f"SELECT id, path, bytes, sha256 FROM records WHERE status='saved' AND path IS NOT NULL AND {where}"
-    return [Stored(*row) for row in connection.execute(sql)]
+    return [Stored(*row) for row in connection.execute(sql, values)]
 
 
 def reopen(connection: sqlite3.Connection, rows: Sequence[Stored]) -> None:
@@ -44,6 +44,17 @@ def reopen(connection: sqlite3.Connection, rows: Sequence[Stored]) -> None:
     sql = "UPDATE records SET status='pending', path=NULL, sha256=NULL, bytes=NULL, attempts=0 WHERE id=?"
     connection.executemany(sql, [(row.id,) for row in rows])
     connection.executemany("DELETE FROM unsynced WHERE record=?", [(row.id,) for row in rows])
+
+
+def reopen_failed(connection: sqlite3.Connection, run: int, reasons: Sequence[Reason] | None) -> int:
+    """Let records of the list that ended without a picture wait in `run`; returns how many.
+
+    Those that wait already, since such a run was stopped, are among them.
+    """
+    which = "(retryable OR status='pending')" if reasons is None else f"reason IN ({','.join('?' * len(reasons))})"
+    sql = f"""UPDATE records SET status='pending', attempts=0, run=?
+              WHERE status<>'saved' AND ordinal IS NOT NULL AND host<>'' AND {which}"""
+    return connection.execute(sql, (run, *(reasons or ()))).rowcount
 
 
 def ident(request: Request) -> int:

@@ -22,7 +22,7 @@ from . import strays
 from .connection import connect
 from .entry import Entry, Item
 from .reader import count_of, saved_by_label, tally
-from .rows import MARK, RECORD_COLUMNS, SETTLE, Stored, record_of, reopen, settled, stored
+from .rows import MARK, RECORD_COLUMNS, SETTLE, Stored, record_of, reopen, reopen_failed, settled, stored
 
 FILE_NAME = ".asynccrawl.sqlite3"
 T = TypeVar("T")
@@ -40,6 +40,7 @@ class Ledger:
         self._entry: Entry | None = None
         self._marking = marking
         self._mark = 0
+        self._among = ""  # a further condition on the pending rows that are given out
         self.run = 0
 
     @classmethod
@@ -79,14 +80,20 @@ class Ledger:
 
     async def take(self, host: str, after: int, n: int) -> list[Record]:
         """The next `n` pending records of `host` with an ordinal above `after`, in list order."""
-        return await self._do(
-            self._records, "status='pending' AND host=? AND ordinal>? ORDER BY ordinal LIMIT ?", host, after, n
-        )
+        where = f"status='pending' AND host=? AND ordinal>? {self._among} ORDER BY ordinal LIMIT ?"
+        return await self._do(self._records, where, host, after, n)
 
     async def pending(self, after: int, n: int) -> list[Record]:
         """The next `n` records that wait, over all hosts, with an ordinal above `after`, in list order."""
-        where = "status='pending' AND host<>'' AND ordinal>? ORDER BY ordinal LIMIT ?"
+        where = f"status='pending' AND host<>'' AND ordinal>? {self._among} ORDER BY ordinal LIMIT ?"
         return await self._do(self._records, where, after, n)
+
+    async def retry(self, reasons: Sequence[Reason] | None) -> int:
+        """Let records that ended for one of `reasons` (None: for any cause that may pass) wait again, and from now on
+        give out only those; returns how many they are.
+        """
+        self._among = f"AND run={self.run}"
+        return await self._do(self._in_transaction, reopen_failed, self._db, self.run, reasons)
 
     async def put_back(self, record: Record, error: FetchError, attempts: int, not_before: float | None) -> None:
         """Leave a record pending, with what was learned; not to be fetched before `not_before` (epoch seconds)."""

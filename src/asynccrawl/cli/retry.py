@@ -1,0 +1,57 @@
+"""`asynccrawl retry DEST`: fetch again what failed, without the list."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import StorageError
+from ..ledger import FILE_NAME
+from ..models import Reason
+from ..opening import Retry
+from .options import Destination, retry_options, settings_of
+from .running import Stopped, run_crawl
+
+
+def _reasons(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[Reason, ...] | None:
+    if value is None:
+        return None
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    known = {reason.value for reason in Reason}
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is no reason; `asynccrawl report DEST` shows those that occur")
+    if not names:
+        raise click.BadParameter("it names no reason, such as dns,timeout")
+    return tuple(Reason(name) for name in names)
+
+
+@click.command("retry")
+@click.argument("dest", type=Destination())
+@click.option("--only", default=None, metavar="REASON,...", callback=_reasons,
+              help="Records that ended for these reasons, be they likely to pass or not.")  # fmt: skip
+@retry_options
+@click.option("-m", "--msg", default=1.0, show_default=True, metavar="SECONDS", type=click.FloatRange(min=0.01),
+              help="Seconds between progress lines where stderr is no terminal.")  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="A line for every record on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_context
+def command(ctx: click.Context, /, dest: Path, only: tuple[Reason, ...] | None, msg: float, verbose: bool,
+            as_json: bool, **flags: Any) -> None:  # fmt: skip
+    """Fetch again those records of DEST that failed for a cause that may pass, or for those that --only names.
+
+    The list is not needed. Everything else of DEST is left as it is.
+    """
+    if not (dest / FILE_NAME).is_file():
+        raise StorageError(f"{dest}: there is no ledger here ({FILE_NAME}); has a crawl written to it?")
+    try:
+        report = run_crawl(Retry(only), dest, settings_of(flags), msg=msg, verbose=verbose)
+    except Stopped as stopped:
+        if stopped.report:
+            click.echo(json.dumps(stopped.report.as_dict()) if as_json else str(stopped.report))
+        click.echo("Stopped. A crawl of the list, or the same command, goes on from here.", err=True)
+        ctx.exit(128 + stopped.number)
+    click.echo(json.dumps(report.as_dict()) if as_json else str(report))
