@@ -23,6 +23,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _ILLEGAL = re.compile(r"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.\-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+(?:%25[a-z0-9_.\-~]+)?\]")
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_QUAD = re.compile(rf"(?:{_BYTE}\.){{3}}{_BYTE}")  # as `_decimal` writes it, and most lists do
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _RAW_BYTE = re.compile("[\udc80-\udcff]")
 _AUTHORITY_END = re.compile(r"[/?#\\]")
@@ -191,6 +193,8 @@ def _decimal(host: str) -> str:
     Browsers do so too. Left as they are such spellings would be a matter of taste between us, the resolver and the
     system, and one address would be several hosts to the limits.
     """
+    if _QUAD.fullmatch(host):
+        return host
     parts = host.split(".")
     if not _NUMBER.fullmatch(parts[-1]):
         return host
