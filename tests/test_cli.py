@@ -226,6 +226,20 @@ async def test_a_reader_that_has_enough_is_no_error(served: ImageServer, dest: P
     assert (shell.returncode, len(out.splitlines()), err) == (0, 1, b"")
 
 
+async def test_a_process_with_few_descriptors_fetches_less_at_once(server: ImageServer, dest: Path, tmp_path: Path):
+    pictures = PictureSet(400)
+    server.route(lambda request: Answer(pictures.data(pictures.number(request.path) or 0), delay=0.02))
+    listed = tmp_path / "list"
+    listed.write_text("".join(f"n01_{i} {server.url(pictures.path(i), i % 20)}\n" for i in range(400)))
+    words = [sys.executable, "-m", "asynccrawl", "crawl", listed, dest, *OPEN, "--retry", 0, "--per-host", 10]
+    shell = await asyncio.create_subprocess_exec(
+        "sh", "-c", 'ulimit -n 80; exec "$@"', "sh", *map(str, words), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, err = await shell.communicate()
+    assert shell.returncode == 0 and b"400 of 400 records saved" in out, (out + err).decode()
+    assert b"File descriptors ran out, so fetches in flight were lowered from 100 to " in out
+
+
 async def test_verify_names_what_differs(served: ImageServer, dest: Path, tmp_path: Path):
     (tmp_path / "list").write_text("".join(f"n01_{i} {served.url(f'/{i}.jpg')}\n" for i in range(8)))
     await command("crawl", tmp_path / "list", dest, *OPEN)

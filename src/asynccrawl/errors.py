@@ -6,6 +6,7 @@ CrawlError              what a caller of crawl() may see
  '- DestinationBusy     another run holds the destination (exit 4)
 SettingsError           a setting that proves wrong when it is used (exit 2)
 FetchError              one hop failed; the engine turns it into a retry or a Failure
+ '- OutOfDescriptors    it could not even begin; the engine lowers the fetches in flight
 InvalidImage            a body is no picture that may be kept; the engine turns it into a Failure
 """
 
@@ -52,6 +53,10 @@ class FetchError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.reason, self.retryable, self.detail)
+
+
+class OutOfDescriptors(FetchError):
+    """There was no file descriptor left for a connection: not the server's fault, and no attempt at it."""
 
 
 class InvalidImage(Exception):

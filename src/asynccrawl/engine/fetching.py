@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from ..errors import CrawlError, FetchError
+from ..errors import CrawlError, FetchError, OutOfDescriptors
 from ..frontier import Flight
 from ..models import Reason, Response
 from .state import State
+
+_NO_DESCRIPTOR_SECONDS = 0.1
+"""How long a slot rests that found no file descriptor: others may end meanwhile, and free theirs."""
 
 
 class Fetching:
@@ -28,6 +31,10 @@ class Fetching:
         try:
             async with self._scope:
                 return await self._state.fetcher.fetch(self._flight.hop, self._hear)
+        except OutOfDescriptors as error:
+            fewer = self._state.frontier.overload.crowded(self._state.clock())
+            await asyncio.sleep(_NO_DESCRIPTOR_SECONDS)
+            return None if fewer else error
         except FetchError as error:
             away = error.retryable and self._state.attention.was_away_since(self._flight.began)
             return None if away else error

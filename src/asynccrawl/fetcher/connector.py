@@ -8,7 +8,9 @@ comes later than REST, on a connection that is in use again, cannot be recognise
 
 from __future__ import annotations
 
+import errno
 import functools
+import itertools
 from time import monotonic
 from typing import Any
 
@@ -29,6 +31,7 @@ class CleanConnector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._factory: Any = functools.partial(Wire, loop=self._loop)
         self._distrusted: dict[Any, None] = {}
+        self._cramped = False
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         """A connection for a request, from the pool or new."""
@@ -40,7 +43,12 @@ class CleanConnector(aiohttp.TCPConnector):
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
         if phase := current.get():
             phase.fresh = True
-        return await super()._create_connection(req, traces, timeout)
+        try:
+            return await super()._create_connection(req, traces, timeout)
+        except aiohttp.ClientConnectorError as error:
+            if error.os_error.errno in (errno.EMFILE, errno.ENFILE):
+                self._drop_idle()
+            raise
 
     async def _resolve_host(self, host: str, port: int, traces: Any = None) -> Any:
         phase = current.get()
@@ -68,7 +76,17 @@ class CleanConnector(aiohttp.TCPConnector):
         alien = not should_close and not protocol.should_close and not protocol.rest(unasked)
         if protocol._buffer:
             self.distrust(key)
-        super()._release(key, protocol, should_close=should_close or alien or key in self._distrusted)
+        unwanted = alien or self._cramped or key in self._distrusted
+        super()._release(key, protocol, should_close=should_close or unwanted)
+
+    def _drop_idle(self) -> None:
+        """Descriptors are worth more than handshakes: none is kept for an idle connection from now on."""
+        self._cramped = True
+        kept = list(self._conns.values())
+        self._conns.clear()
+        for protocol, _ in itertools.chain.from_iterable(kept):
+            protocol.on_unasked = None  # type: ignore[attr-defined]
+            protocol.close()
 
     def distrust(self, key: Any) -> None:
         """A host has sent what nobody asked for: its connections are closed, and none is used twice from now on."""

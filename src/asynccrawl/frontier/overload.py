@@ -14,6 +14,7 @@ SHARE = 0.3
 """A third of all good hosts do not fail at the same time by chance; transient faults of 20 % are nothing unusual."""
 _LEAST = 8
 _STEP_SECONDS = 2.0
+_CROWDED_SECONDS = 0.25
 
 
 class Overload:
@@ -21,6 +22,7 @@ class Overload:
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
+        self._most = concurrency  # what descriptors suffice for, as far as is known
         self._late: dict[str, bool] = {}  # host -> whether its last event was a loss; in this half of the window
         self._early: dict[str, bool] = {}  # the same for hosts that were last heard in the half before
         self._lost = 0  # in both
@@ -50,13 +52,31 @@ class Overload:
             if now >= self._changed + WINDOW / 2:
                 self._allow(max(min(_LEAST, self._concurrency), self.allowed // 2), now)
                 self._late, self._early, self._lost = {}, {}, 0  # what follows shall speak for the new bound
-        elif self.allowed < self._concurrency and now >= self._changed + _STEP_SECONDS:
-            self._allow(min(self._concurrency, self.allowed + max(1, self._concurrency // 20)), now)
+        elif self.allowed < self._most and now >= self._changed + _STEP_SECONDS:
+            self._allow(min(self._most, self.allowed + max(1, self._concurrency // 20)), now)
+
+    def crowded(self, now: float) -> bool:
+        """A fetch found no file descriptor: for the rest of the run three in four are allowed of what was until now.
+
+        False: it is down to one already.
+        """
+        if self._most == 1:
+            return False
+        if now >= self._changed + _CROWDED_SECONDS:
+            self._most = max(1, self.allowed * 3 // 4)
+            self.allowed, self._changed = min(self.allowed, self._most), now
+        return True
 
     def story(self) -> str | None:
-        """One line for the report; None when nothing happened."""
-        if self.lowest == self._concurrency:
-            return None
+        """What happened, for the report; None when nothing did."""
+        crowded = (
+            f"File descriptors ran out, so fetches in flight were lowered from {self._concurrency} to {self._most}. "
+            f"Raise their limit (ulimit -n), or lower --jobs."
+        )
+        stories = [self._overloaded()] if self.lowest < self._concurrency else []
+        return " ".join(stories + [crowded] * (self._most < self._concurrency)) or None
+
+    def _overloaded(self) -> str:
         return (
             f"This machine's line or name servers could not keep up: up to {self.worst:.0%} of the hosts that answer "
             f"fell silent at once, so fetches in flight were lowered from {self._concurrency} to {self.lowest} for a "

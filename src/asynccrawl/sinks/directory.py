@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,9 @@ _HOW_TO_GO_ON = {
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
 }
+_TRIES, _PAUSE = 200, 0.1
+"""How often, and with how many seconds between, file descriptors are waited for: connections that end free theirs, idle
+ones after 15 seconds."""
 
 
 class DirectorySink:
@@ -87,14 +91,21 @@ class DirectorySink:
 
     def _write(self, batch: Sequence[Sample]) -> list[str | Failure]:
         with self._writing:
-            try:
-                self._prepare()
-                with Tree(self._dest, sync=self._sync) as tree:
-                    stored = [self._store(tree, sample) for sample in batch]
-                    tree.sync_directories()
-                    return stored
-            except OSError as error:
-                raise self._error(self._dest, error) from error
+            for tries_left in reversed(range(_TRIES)):
+                try:
+                    return self._write_all(batch)
+                except OSError as error:
+                    if error.errno not in (errno.EMFILE, errno.ENFILE) or not tries_left:
+                        raise self._error(Path(error.filename or self._dest), error) from error
+                time.sleep(_PAUSE)
+        raise AssertionError("unreachable")
+
+    def _write_all(self, batch: Sequence[Sample]) -> list[str | Failure]:
+        self._prepare()
+        with Tree(self._dest, sync=self._sync) as tree:
+            stored = [self._store(tree, sample) for sample in batch]
+            tree.sync_directories()
+        return stored
 
     def _prepare(self) -> None:
         """Make the destination and remove an earlier sink's partial files, once.
@@ -113,7 +124,8 @@ class DirectorySink:
         except Refused as refused:
             return Failure.instead(sample, refused.reason, refused.detail, retryable=refused.retryable)
         except OSError as error:
-            raise self._error(self._dest / place_of(sample).path, error) from error
+            error.filename = str(self._dest / place_of(sample).path)
+            raise
 
     def _remove(self, batch: Sequence[Sample]) -> None:
         with self._writing:
