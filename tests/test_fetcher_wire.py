@@ -93,9 +93,10 @@ async def test_whatever_comes_behind_an_answer_costs_its_connection(server: Imag
 async def test_a_kept_connection_is_used_again_after_a_rest(server: ImageServer, dest: Path):
     server.route(lambda request: Answer(BODY, delay=0.06))
     server.add("/4.jpg", Answer(b"gone", 404, delay=0.06))
-    urls = [server.url(f"/{n}.jpg") for n in range(10)]
+    urls = [server.url(f"/{n}.jpg") for n in range(30)]
     report = await ac.crawl(urls, dest, settings=replace(LOOPBACK, hosts=ac.HostLimits(per_host=1)))
-    assert report.saved == 9 and server.audit.connections == 2, "two take turns, small pages of errors included"
+    assert report.saved == 29, "small pages of errors are read to their end, too"
+    assert server.audit.connections <= 6, "some until the first has rested long, then they take turns"
 
 
 @pytest.mark.parametrize(

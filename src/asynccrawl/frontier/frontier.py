@@ -65,6 +65,7 @@ class Frontier:
     ) -> None:
         self._retry = retry or RetryPolicy()
         self._concurrency = concurrency
+        self._per_host = limits.per_host
         self._many = max(2000, 4 * concurrency)
         self._rng = rng or random.Random(0)
         self._max_hosts = max_hosts
@@ -102,9 +103,11 @@ class Frontier:
 
     @property
     def well_fed(self) -> bool:
-        """Whether reading further ahead would bring nothing: proven hosts for every slot, or many of any kind."""
+        """Whether reading further ahead would bring nothing: work of proven hosts for every slot, or many hosts."""
         ready = self._turns.ready
-        return ready[0] >= self._concurrency or ready[0] + ready[1] + ready[2] >= self._many
+        if ready[0] >= self._concurrency or ready[0] + ready[1] + ready[2] >= self._many:
+            return True
+        return ready[0] * self._per_host >= 2 * self._concurrency and self._slots.plenty
 
     @property
     def hosts(self) -> int:

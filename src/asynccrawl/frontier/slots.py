@@ -119,6 +119,11 @@ class Slots:
             return None
         return Trust.UNKNOWN if unknown else Trust.DOUBTFUL if doubtful else None
 
+    @property
+    def plenty(self) -> bool:
+        """Whether proven hosts have work for all slots AHEAD times."""
+        return self.waiting[Trust.PROVEN] >= AHEAD * self._concurrency
+
     def _lack(self) -> int:
         """How many hops of proven hosts are wanting to fill all slots AHEAD times."""
         return max(0, AHEAD * self._concurrency - self.waiting[Trust.PROVEN])
