@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asynccrawl.errors import DestinationBusy, FetchError, StorageError
-from asynccrawl.ledger import Ledger, Lock, manifest, reading, row_of
+from asynccrawl.ledger import Ledger, Lock, manifest, reading, row_of, tally
 from asynccrawl.models import Failure, Outcome, Reason, Record, Request, Sample
 
 List = list[tuple[str | None, str]]
@@ -246,6 +247,53 @@ def test_reading_says_what_is_wrong(tmp_path: Path):
     other.close()
     with pytest.raises(StorageError, match="no ledger of asynccrawl"), reading(tmp_path / "other"):
         pass
+
+
+def shape(path: Path) -> set[tuple[str, ...]]:
+    """Every table's columns, and every index."""
+    with closing(sqlite3.connect(path)) as db:
+        made = db.execute("SELECT type, name, tbl_name FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        return {
+            (
+                kind,
+                name,
+                *(column[1] for column in sorted(db.execute(f"PRAGMA table_info({name})"), key=lambda c: c[1])),
+            )
+            for kind, name, _ in made
+        } | set(db.execute("PRAGMA user_version"))
+
+
+def counted(path: Path) -> dict[str, int]:
+    with reading(path) as connection:
+        return tally(connection, 1).by_status
+
+
+async def test_a_ledger_of_the_first_version_is_brought_up_to_date_and_keeps_its_rows(tmp_path: Path):
+    old, new = tmp_path / "old.sqlite3", tmp_path / "new.sqlite3"
+    for path in (old, new):
+        ledger = await Ledger.open(path, {})
+        await ledger.enter(records([("k_1", A)]))
+        await ledger.aclose()
+    wanted = await asyncio.to_thread(shape, new)
+    with closing(sqlite3.connect(old)) as db:
+        db.executescript("""
+            DROP INDEX records_by_content; DROP INDEX records_by_placeholder; DROP TABLE placeholders;
+            DROP TABLE retractions; ALTER TABLE records DROP COLUMN placeholder; DROP TABLE unsynced; DROP TABLE holds;
+            PRAGMA user_version = 1;
+        """)
+    assert await asyncio.to_thread(counted, old) == {"pending": 1}, "it can be read as it is"
+    await (await Ledger.open(old, {})).aclose()
+    assert await asyncio.to_thread(shape, old) == wanted
+    assert await asyncio.to_thread(counted, old) == {"pending": 1}
+
+
+async def test_rows_of_one_content_are_found_by_its_index(tmp_path: Path):
+    ledger = await Ledger.open(tmp_path / "ledger.sqlite3", {})
+    await ledger.aclose()
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as db:
+        sql = "EXPLAIN QUERY PLAN SELECT id FROM records WHERE status='saved' AND sha256=?"
+        (plan,) = db.execute(sql, ("a" * 64,)).fetchall()
+    assert "USING INDEX records_by_content (sha256=?)" in plan[3]
 
 
 async def test_opening_a_foreign_file_is_a_storage_error(tmp_path: Path):

@@ -11,7 +11,7 @@ import sqlite3
 
 from ..errors import StorageError
 
-VERSION = 3
+VERSION = 4
 APPLICATION_ID = 0x61637277  # "acrw", which file(1) and SQLite tools show
 
 _TABLES = """
@@ -49,7 +49,8 @@ CREATE TABLE records (
     elapsed     REAL NOT NULL DEFAULT 0,
     not_before  REAL,                   -- seconds since 1970; a pending row is not fetched earlier
     suspect     INTEGER NOT NULL DEFAULT 0,
-    run         INTEGER NOT NULL        -- the run that entered or decided the row
+    run         INTEGER NOT NULL,       -- the run that entered or decided the row
+    placeholder INTEGER                 -- id of the placeholder that came in place of the picture
 );
 CREATE TABLE holds (
     host        TEXT PRIMARY KEY,
@@ -60,18 +61,44 @@ CREATE TABLE unsynced (
     record      INTEGER PRIMARY KEY,    -- id of a saved row that may not be on the disk yet
     mark        INTEGER NOT NULL        -- number of the checkpoint that will settle that
 );
+CREATE TABLE placeholders (
+    id          INTEGER PRIMARY KEY,
+    sha256      TEXT UNIQUE NOT NULL,   -- of the content
+    verdict     TEXT NOT NULL,          -- placeholder, or good: a person wants it kept
+    found       TEXT NOT NULL,          -- signature, rule, person
+    detail      TEXT NOT NULL,          -- why, in words
+    url         TEXT NOT NULL,          -- an example
+    format      TEXT,
+    width       INTEGER,
+    height      INTEGER,
+    mode        TEXT,
+    bytes       INTEGER,
+    data        BLOB                    -- the one copy that is kept
+);
+CREATE TABLE retractions (
+    record      INTEGER PRIMARY KEY,    -- id of a row that was saved, and whose copy the sink is to take back
+    before      TEXT NOT NULL,          -- JSON object: what the row said then
+    mark        INTEGER                 -- NULL until it has; then the checkpoint that brings that to the disk
+);
 CREATE INDEX records_by_ident ON records (ident);
 CREATE INDEX records_pending ON records (host, ordinal) WHERE status = 'pending';
+CREATE INDEX records_by_content ON records (sha256) WHERE sha256 IS NOT NULL;
+CREATE INDEX records_by_placeholder ON records (placeholder) WHERE placeholder IS NOT NULL;
 """
 
 
-def _table(name: str) -> str:
-    found = re.search(rf"CREATE TABLE {name} .*?\);", _TABLES, re.S)
-    assert found, name
-    return found[0]
+def _made(*names: str) -> str:
+    """What makes these tables and indexes."""
+    found = [re.search(rf"CREATE (TABLE {name} \(.*?\n\);|INDEX {name} .*?;\n)", _TABLES, re.S) for name in names]
+    return "\n".join(statement[0] for statement in found if statement)
 
 
-_MIGRATIONS = {1: _table("holds"), 2: _table("unsynced")}
+_MIGRATIONS = {
+    1: _made("holds"),
+    2: _made("unsynced"),
+    3: "ALTER TABLE records ADD COLUMN placeholder INTEGER;"
+    + _made("placeholders", "retractions", "records_by_content", "records_by_placeholder"),
+}
 """From each earlier version to the next."""
 OLDEST = min(_MIGRATIONS)
 

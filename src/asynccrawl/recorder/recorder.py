@@ -7,46 +7,17 @@ The order is the promise: only what a sink has stored is recorded as saved, and 
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 
-from .durability import Checkpoints
-from .ledger import Ledger
-from .models import Failure, Outcome, Reason, Result, Sample
-from .quota import Quota
-from .screening import Screening
-from .sinks import Sink, write_to
+from ..durability import Checkpoints
+from ..ledger import Ledger
+from ..models import Failure, Outcome, Reason, Result, Sample
+from ..quota import Quota
+from ..screening import Screening
+from ..sinks import Sink, write_to
+from .progress import Progress
 
 OnOutcome = Callable[[Outcome], Awaitable[None] | None]
-
-
-@dataclass(slots=True)
-class Progress:
-    """What was recorded in this run. `bytes` are those of saved pictures."""
-
-    saved: int = 0
-    failed: int = 0
-    skipped: int = 0
-    bytes: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def done(self) -> int:
-        """Records that have their outcome."""
-        return self.saved + self.failed + self.skipped
-
-    def count(self, outcome: Outcome) -> None:
-        """Add one outcome."""
-        if outcome.reason is None:
-            self.saved += 1
-            self.bytes += outcome.bytes or 0
-            return
-        self.reasons[outcome.reason.value] += 1
-        if outcome.status == "skipped":
-            self.skipped += 1
-        else:
-            self.failed += 1
 
 
 class Recorder:

@@ -1,19 +1,13 @@
-"""Sample -> keep it, or a Failure: pictures that are valid and yet not what was asked for.
-
-Known placeholders are told by the signatures in `data/placeholders.json`. Discovery of unknown ones, quotas and
-duplicates take their place in `screen` as they come.
-"""
+"""What is known of placeholders before a crawl: signatures, shipped in `data/placeholders.json`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 
-from .models import Failure, Reason, Result, Sample
-from .settings import ImagePolicy
+from ..models import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +41,5 @@ def _sha1(sample: Sample) -> str | None:
 
 def known_signatures() -> list[Signature]:
     """The shipped signatures."""
-    text = resources.files(__package__).joinpath("data/placeholders.json").read_text("utf-8")
+    text = resources.files("asynccrawl").joinpath("data/placeholders.json").read_text("utf-8")
     return [Signature(**row) for row in json.loads(text)["signatures"]]
-
-
-class Screening:
-    """Decides what is kept of the valid pictures. `signatures`: the shipped ones unless given."""
-
-    def __init__(self, policy: ImagePolicy, signatures: Iterable[Signature] | None = None) -> None:
-        known = known_signatures() if signatures is None else list(signatures)
-        self._signatures = known if policy.placeholders == "known" else []
-
-    def screen(self, result: Result) -> Result:
-        """The result itself, or the Failure that takes a sample's place."""
-        if isinstance(result, Sample):
-            for signature in self._signatures:
-                if signature.matches(result):
-                    return Failure.instead(result, Reason.PLACEHOLDER, f"known placeholder: {signature.name}")
-        return result
