@@ -34,7 +34,7 @@ def picture(
 
     Raises OSError or ValueError, Pillow's, for what the format cannot hold.
     """
-    first, *others = (_drawn(size, random.Random(f"{seed}/{n}"), mode) for n in range(frames))
+    first, *others = (drawn(size, random.Random(f"{seed}/{n}"), mode) for n in range(frames))
     if others:
         options = {"save_all": True, "append_images": others, **options}
     file = BytesIO()
@@ -103,7 +103,8 @@ def _master(of: PictureSet, index: int) -> bytes:
     return picture(size=of.size, seed=of.seed * of.masters + index, quality=of.quality)
 
 
-def _drawn(size: tuple[int, int], rng: random.Random, mode: str) -> Image.Image:
+def drawn(size: tuple[int, int], rng: random.Random, mode: str) -> Image.Image:
+    """Gradients and noise, before they are encoded."""
     width, height = size
     bands = [_gradient(size, rng) for _ in range(3)]
     noise = Image.frombytes("RGB", size, rng.randbytes(width * height * 3))
