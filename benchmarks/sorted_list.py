@@ -22,6 +22,7 @@ import asynccrawl
 from asynccrawl.engine import Engine
 from asynccrawl.job import Job
 from asynccrawl.ledger import Ledger
+from asynccrawl.listing import Listing
 from asynccrawl.models import Hop, Response
 from asynccrawl.recorder import Recorder
 from asynccrawl.screening import Screening
@@ -47,9 +48,8 @@ async def crawl(room: Path, records: int) -> dict[str, float]:
     ledger = await Ledger.open(room / "ledger.sqlite3", settings.deciding())
     engine = Engine(settings, SlowHost(lambda hop: b"x" * 50_000), FakeDecoder())
     sink = asynccrawl.NullSink()
-    job = Job(
-        entries(listed, settings.list), settings, ledger, engine, Recorder(Screening(settings.image), sink, ledger)
-    )
+    listing = Listing(entries(listed, settings.list), settings, ledger)
+    job = Job(listing, settings, ledger, engine, Recorder(Screening(settings.image), sink, ledger))
     began, first, quick, most = time.perf_counter(), 0.0, 0, 0
     async for batch in job.results():
         quick += sum(result.label == "n02" for result in batch)

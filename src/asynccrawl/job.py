@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from .admission import admit
 from .engine import Engine, EngineSnapshot, Feed
 from .errors import FetchError
 from .ledger import Ledger
+from .listing import Listing
 from .models import Failure, Record, Result
 from .recorder import Progress, Recorder
 from .recovery import Recovery
 from .report import Report
 from .settings import Settings
-from .sources import Entry
 
 PAGE = 500
 """Pending records read from the ledger at once."""
@@ -44,20 +43,18 @@ class JobSnapshot:
 
 
 class Job:
-    """Runs `engine` over `entries` (batches of list entries; None: only over what is pending) and records what comes
-    out.
-    """
+    """Runs `engine` over `listing` (None: only over what is pending) and records what comes out."""
 
     def __init__(
         self,
-        entries: AsyncIterable[Sequence[Entry]] | None,
+        listing: Listing | None,
         settings: Settings,
         ledger: Ledger,
         engine: Engine,
         recorder: Recorder,
         recovery: Recovery | None = None,
     ) -> None:
-        self._entries = entries
+        self._listing = listing
         self._settings = settings
         self._ledger = ledger
         self._engine = engine
@@ -66,10 +63,8 @@ class Job:
         self._began = time.monotonic()
         self._draining = False
         self._drained = asyncio.Event()
-        self._passed_over = 0
-        self._listed = 0
         self._entered = 0
-        self._reading = entries is not None
+        self._expected = 0
 
     async def run(self) -> Report:
         """The whole crawl. Raises ListError, StorageError, what the list's iterable raises, and CancelledError."""
@@ -80,8 +75,8 @@ class Job:
 
     async def results(self) -> AsyncGenerator[list[Result], None]:
         """The whole crawl, yielding each batch once it is recorded."""
-        if self._entries is not None:
-            async with aclosing(self._pass(self._list(self._entries), _ListBacklog(self))) as recorded:
+        if self._listing is not None:
+            async with aclosing(self._pass(self._listing.feed(), _ListBacklog(self))) as recorded:
                 async for batch in recorded:
                     yield batch
         before = -1
@@ -95,7 +90,7 @@ class Job:
 
     def expect(self, records: int) -> None:
         """So many records are pending, and no list will name them."""
-        self._listed = self._entered = records
+        self._expected = self._entered = records
 
     def drain(self) -> None:
         """Start nothing more; what is in flight is finished and recorded, and then `run` returns."""
@@ -106,9 +101,10 @@ class Job:
     def snapshot(self) -> JobSnapshot:
         """How far the job is, for displays."""
         seconds = time.monotonic() - self._began
-        left_out = self._listed - self._entered
+        listed = self._listing.listed if self._listing else self._expected
+        reading = self._listing is not None and self._listing.reading
         engine = self._engine.snapshot()
-        return JobSnapshot(self._listed, left_out, self._reading, seconds, self._recorder.progress, engine)
+        return JobSnapshot(listed, listed - self._entered, reading, seconds, self._recorder.progress, engine)
 
     async def report(self) -> Report:
         """The report so far."""
@@ -132,19 +128,6 @@ class Job:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._recorder.record(self._engine.leftover()), _GRACE)
             raise
-
-    async def _list(self, entries: AsyncIterable[Sequence[Entry]]) -> Feed:
-        """The list's records from the offset on, and the news of its end."""
-        async with aclosing(admit(entries, self._settings.list, self._settings.hosts)) as admitted:
-            async for part in admitted:
-                if part.before:
-                    await self._ledger.recognise(part.before)
-                self._passed_over += len(part.before)
-                self._listed += len(part.records)
-                if part.records:
-                    yield part.records
-        self._reading = False
-        await self._ledger.finish_list(self._passed_over + self._listed)
 
     async def _waiting(self) -> Feed:
         """What is pending, page by page, in list order."""

@@ -21,6 +21,7 @@ from .errors import StorageError
 from .fetcher import HttpFetcher
 from .job import Job
 from .ledger import FILE_NAME, Ledger, Lock
+from .listing import Listing
 from .models import Reason
 from .pacing import Pace
 from .quota import Quota
@@ -30,7 +31,7 @@ from .robots import Robots
 from .screening import Screening
 from .settings import Settings
 from .sinks import DirectorySink, Sink, close_sink, suits_a_crawl
-from .sources import entries
+from .sources import ListFile, entries
 from .subset import load_labels
 
 TEMPORARY = ".asynccrawl.tmp"
@@ -133,8 +134,11 @@ async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Par
     engine = Engine(settings, fetcher, parts.decoder, quota=parts.quota, pace=pace, robots=robots)
     for host, seconds in (await parts.ledger.holds()).items():
         engine.restore_hold(host, seconds)
-    listed = None if isinstance(urls, Retry) else entries(urls, settings.list)
-    return Job(listed, settings, parts.ledger, engine, parts.recorder, parts.recovery)
+    listing = None
+    if not isinstance(urls, Retry):
+        file = await asyncio.to_thread(ListFile.of, urls, settings.list)
+        listing = Listing(entries(urls, settings.list), settings, parts.ledger, file)
+    return Job(listing, settings, parts.ledger, engine, parts.recorder, parts.recovery)
 
 
 async def _remove(directory: Path) -> None:

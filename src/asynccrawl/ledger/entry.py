@@ -16,9 +16,12 @@ from itertools import count
 from typing import NamedTuple
 
 from ..models import Failure, Reason, Record, Request, Status
+from .lists import OPEN, note_stale
 from .rows import INSERT, dump, entered, ident
 
 Item = Record | Failure
+_AT_ONCE = 500
+_BETWEEN = "ordinal BETWEEN ? AND ?"
 _FOUND = "id, ordinal, line, key, url, name, folded, status, reason, retryable, run"
 
 
@@ -46,6 +49,7 @@ class Entry:
     def __init__(self, connection: sqlite3.Connection, run: int, stale: frozenset[tuple[str, int]]) -> None:
         self._db = connection
         self._run = run
+        note_stale(connection, stale)
         self._stale = stale
         self._fresh = connection.execute("SELECT 1 FROM records LIMIT 1").fetchone() is None
         self._disturbed = False
@@ -54,13 +58,14 @@ class Entry:
         """Claim or make a row for each; returns what is still to be done, under the names that hold."""
         if self._fresh:
             return [self._insert(item) for item in batch]
-        known = self._at(batch)
-        done = (self._enter(item, known.get(item.ordinal)) for item in batch)
+        todo = self._still_open(batch) if self._undisturbed(batch) else batch
+        known = self._at(todo)
+        done = (self._enter(item, known.get(item.ordinal)) for item in todo)
         return [item for item in done if item is not None]
 
     def recognise(self, batch: Sequence[Item]) -> None:
         """Let rows keep or find their places without entering anything: for records before the offset."""
-        if not self._fresh:
+        if not self._fresh and not self._undisturbed(batch):
             known = self._at(batch)
             for item in batch:
                 if self._claim(item, known.get(item.ordinal)) is None:
@@ -75,10 +80,27 @@ class Entry:
             self._db.execute("UPDATE records SET line=NULL WHERE ordinal IS NULL")
             self._inherit()
 
+    def _undisturbed(self, batch: Sequence[Item]) -> bool:
+        """Whether every item has its own row at its place already, which can be told of all of them at once."""
+        if batch and batch[-1].ordinal - batch[0].ordinal >= len(batch):
+            return False
+        sql = f"SELECT ordinal, line, key, url FROM records WHERE {_BETWEEN} ORDER BY ordinal"
+        rows = self._db.execute(sql, _bounds(batch))
+        return rows.fetchall() == [(item.ordinal, item.line, item.request.key, item.request.url) for item in batch]
+
+    def _still_open(self, batch: Sequence[Item]) -> Sequence[Item]:
+        """Those of an undisturbed batch that are still to be done."""
+        rows = self._db.execute(f"SELECT ordinal FROM records WHERE {_BETWEEN} AND {OPEN}", _bounds(batch))
+        ordinals = {ordinal for (ordinal,) in rows}
+        return [item for item in batch if item.ordinal in ordinals] if ordinals else []
+
     def _at(self, batch: Sequence[Item]) -> dict[int, _Row]:
-        bounds = (batch[0].ordinal, batch[-1].ordinal) if batch else (0, -1)
-        rows = self._db.execute(f"SELECT {_FOUND} FROM records WHERE ordinal BETWEEN ? AND ?", bounds)
-        return {row[1]: _Row(*row) for row in rows}
+        known: dict[int, _Row] = {}
+        for start in range(0, len(batch), _AT_ONCE):
+            ordinals = [item.ordinal for item in batch[start : start + _AT_ONCE]]
+            sql = f"SELECT {_FOUND} FROM records WHERE ordinal IN ({','.join('?' * len(ordinals))})"
+            known.update((row[1], _Row(*row)) for row in self._db.execute(sql, ordinals))
+        return known
 
     def _enter(self, item: Item, there: _Row | None) -> Item | None:
         row = self._claim(item, there)
@@ -180,6 +202,10 @@ UPDATE records SET ordinal = ?, line = ?,
     status = CASE WHEN status = 'failed' AND retryable THEN 'pending' ELSE status END
 WHERE id = ?
 """
+
+
+def _bounds(batch: Sequence[Item]) -> tuple[int, int]:
+    return (batch[0].ordinal, batch[-1].ordinal) if batch else (0, -1)
 
 
 def _names(record: Record) -> Iterator[Record]:

@@ -11,7 +11,7 @@ import sqlite3
 
 from ..errors import StorageError
 
-VERSION = 4
+VERSION = 5
 APPLICATION_ID = 0x61637277  # "acrw", which file(1) and SQLite tools show
 
 _TABLES = """
@@ -80,6 +80,11 @@ CREATE TABLE retractions (
     before      TEXT NOT NULL,          -- JSON object: what the row said then
     mark        INTEGER                 -- NULL until it has; then the checkpoint that brings that to the disk
 );
+CREATE TABLE lists (
+    digest      TEXT PRIMARY KEY,       -- of the list that was read to its end, and of how it was read
+    bytes       INTEGER NOT NULL,       -- its size
+    records     INTEGER NOT NULL        -- its entries
+);
 CREATE INDEX records_by_ident ON records (ident);
 CREATE INDEX records_pending ON records (host, ordinal) WHERE status = 'pending';
 CREATE INDEX records_by_content ON records (sha256) WHERE sha256 IS NOT NULL;
@@ -98,6 +103,7 @@ _MIGRATIONS = {
     2: _made("unsynced"),
     3: "ALTER TABLE records ADD COLUMN placeholder INTEGER;"
     + _made("placeholders", "retractions", "records_by_content", "records_by_placeholder"),
+    4: _made("lists"),
 }
 """From each earlier version to the next."""
 OLDEST = min(_MIGRATIONS)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from ..errors import FetchError, StorageError
 from ..models import Outcome, Reason, Record, Status, Tally
-from . import strays
+from . import lists, strays
 from .connection import connect
 from .entry import Entry, Item
 from .reader import count_of, saved_by_label, tally
@@ -77,6 +77,22 @@ class Ledger:
         """The list was read to its end and held `records` records: rows of others lose their ordinal."""
         assert self._entry
         await self._do(self._in_transaction, self._entry.finish, records)
+
+    async def remember_list(self, size: int, digest: str, records: int) -> None:
+        """Remember which list has been read to its end, so that it need not be read again (see `lists`)."""
+        await self._do(self._in_transaction, lists.remember, self._db, size, digest, records)
+
+    async def known_size(self) -> int | None:
+        """The bytes of the list that was remembered, if any."""
+        return await self._do(lists.size_of_list, self._db)
+
+    async def known_list(self, digest: str | None) -> int | None:
+        """The entries of the list of that digest if its rows stand as it left them; else it is forgotten."""
+        return await self._do(self._in_transaction, lists.known, self._db, digest)
+
+    async def open_records(self, after: int, n: int) -> list[Record]:
+        """The next `n` records of a known list that are still to be done, with an ordinal above `after`."""
+        return await self._do(lists.open_records, self._db, after, n)
 
     async def take(self, host: str, after: int, n: int) -> list[Record]:
         """The next `n` pending records of `host` with an ordinal above `after`, in list order."""
