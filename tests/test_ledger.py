@@ -278,7 +278,8 @@ async def test_a_ledger_of_the_first_version_is_brought_up_to_date_and_keeps_its
     with closing(sqlite3.connect(old)) as db:
         db.executescript("""
             DROP INDEX records_by_content; DROP INDEX records_by_placeholder; DROP TABLE placeholders;
-            DROP TABLE retractions; ALTER TABLE records DROP COLUMN placeholder; DROP TABLE unsynced; DROP TABLE holds;
+            DROP TABLE retractions; DROP TABLE lists;
+            ALTER TABLE records DROP COLUMN placeholder; DROP TABLE unsynced; DROP TABLE holds;
             PRAGMA user_version = 1;
         """)
     assert await asyncio.to_thread(counted, old) == {"pending": 1}, "it can be read as it is"

@@ -157,14 +157,6 @@ async def test_a_list_that_was_not_read_to_its_end_is_read(path: Path, listed: P
     assert await run(path, listed, Settings()) == (True, ALL, 4)
 
 
-async def test_a_ledger_of_version_4_is_brought_up_to_date(path: Path, listed: Path):
-    await run(path, listed, Settings())
-    with closing(sqlite3.connect(path)) as db:
-        db.executescript("DROP TABLE lists; PRAGMA user_version = 4")
-    assert (await run(path, listed, Settings()))[0]
-    assert not (await run(path, listed, Settings()))[0]
-
-
 def test_what_is_no_regular_file_has_no_fingerprint(tmp_path: Path):
     for urls in ("-", tmp_path, tmp_path / "nosuch", "nul\0", [A], "/dev/null"):
         assert ListFile.of(urls, ListOptions()) is None
