@@ -31,6 +31,7 @@ LEAVES = {
     "sinks",
     "ledger",
     "durability",
+    "expectation",
     "report",
 }
 MIDDLE = BASE | LEAVES
@@ -44,9 +45,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(LEAVES, BASE),
     "sinks": BASE | {"subset"},
     "decoder": BASE | {"imaging"},
-    "engine": BASE | {"frontier", "retry", "imaging", "quota", "pacing", "robots"},
+    "engine": BASE | {"frontier", "retry", "imaging", "quota", "pacing", "robots", "expectation"},
     "recorder": BASE | {"screening", "sinks", "ledger", "quota", "durability"},
-    "recovery": BASE | {"decoder", "ledger", "screening", "sinks", "recorder"},
+    "recovery": BASE | {"decoder", "expectation", "ledger", "screening", "sinks", "recorder"},
     "listing": BASE | {"sources", "admission", "ledger", "engine"},
     "job": MIDDLE | {"engine", "recorder", "recovery", "listing"},
     "opening": MIDDLE | {"engine", "recorder", "job", "listing", "subset", "quota", "recovery"},

@@ -42,6 +42,14 @@ class Entry(Protocol):
     def error(self) -> str | None:
         """What is wrong with a bad entry."""
 
+    @property
+    def name(self) -> str | None:
+        """The safe name that it is to have, whatever its key; None for its key's."""
+
+    @property
+    def shard(self) -> int | None:
+        """The number of the directory that it is to have without a label; None for its ordinal's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
@@ -94,7 +102,7 @@ class Admission:
         ordinal = self.count
         self.count += 1
         request, flaw = _storable(entry.request)
-        name, label = _name(request, ordinal), _label(request)
+        name, label = entry.name or _name(request, ordinal), _label(request)
         if entry.error is not None:
             flaw = _Flaw(Reason.BAD_LINE, entry.error)
         elif self._wanted is not None and not (flaw and flaw.reason is Reason.BAD_LINE):
@@ -102,7 +110,7 @@ class Admission:
         host = flaw or _host(request.url)
         if isinstance(host, str):
             if name and label != "":
-                return Record(ordinal, entry.line, name, label, request, self._host_key(host))
+                return Record(ordinal, entry.line, name, label, request, self._host_key(host), shard=entry.shard)
             host = _nothing_safe("label", request.label or request.key) if name else _nothing_safe("key", request.key)
         return Failure(
             _shortened(request), ordinal, name or None, host.reason, detail=_text(host.detail), line=entry.line,
@@ -166,7 +174,7 @@ def _storable(request: Request) -> tuple[Request, _Flaw | None]:
         return request, None
     if url is not request.url:
         flaw = flaw or _Flaw(Reason.BAD_URL, "it holds half a surrogate pair, which no encoding can send")
-    return Request(url, key, label, extra), flaw
+    return replace(request, url=url, key=key, label=label, extra=extra), flaw
 
 
 def _text(text: str) -> str:

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from .decoder import ThreadDecoder
 from .errors import InvalidImage, StorageError
+from .expectation import check_expected
 from .ledger import Ledger
 from .models import Failure, Record, Sample
 from .recorder import Recorder
@@ -107,13 +108,16 @@ class Recovery:
         return isinstance(await recorder.adopt(sample), Sample)
 
     async def _examined(self, record: Record, path: str) -> Sample:
-        """The picture as the record's sample. Raises InvalidImage, also for a placeholder, and OSError."""
+        """The picture as the record's sample. Raises InvalidImage, also for a placeholder or another picture than the
+        list demands, and OSError.
+        """
         file = self._root / path
         facts = await self._decoder.examine(file, None, whole=True)
+        await check_expected(record.request, file, facts.sha256)
         sample = Sample(
             record.request, record.ordinal, record.name, record.label, facts.format, path=file, width=facts.width,
             height=facts.height, mode=facts.mode, bytes=facts.bytes, sha256=facts.sha256, line=record.line,
-            detail="found whole, without a record",
+            detail="found whole, without a record", shard=record.shard,
         )  # fmt: skip
         if facts.bytes <= _SMALL:
             shown = replace(sample, data=await asyncio.to_thread(file.read_bytes), path=None)

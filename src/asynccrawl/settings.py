@@ -261,16 +261,18 @@ class ListOptions:
     """How the list is read, and what of it is wanted.
 
     format: `auto` decides line by line, and by its header whether a list is a table. url_col, key_col, label_col: the
-    columns of a table that hold URL, key and label; key and label may be missing under their default names. offset:
-    leading records to pass over. only_labels: the labels that are
-    fetched, or None for all: a collection of labels, a grouping (`imagenet12`, a file, a mapping), or a text file
-    with a label a line. per_label: pictures saved of each label, or None for no limit.
+    columns of a table that hold URL, key and label; key and label may be missing under their default names.
+    sha256_col, md5_col: the columns with the hashes that the pictures must have, or None. offset: leading records to
+    pass over. only_labels: the labels that are fetched, or None for all: a collection of labels, a grouping
+    (`imagenet12`, a file, a mapping), or a text file with a label a line. per_label: pictures saved of each label, or None for no limit.
     """
 
     format: str = "auto"
     url_col: str = "url"
     key_col: str = "key"
     label_col: str = "label"
+    sha256_col: str | None = None
+    md5_col: str | None = None
     offset: int = 0
     only_labels: Any = None
     per_label: int | None = None
@@ -280,6 +282,9 @@ class ListOptions:
         for column in ("url_col", "key_col", "label_col"):
             if not isinstance(getattr(self, column), str) or not getattr(self, column):
                 raise ValueError(f"{column} is {getattr(self, column)!r}; it must be the name of a column")
+        for column in ("sha256_col", "md5_col"):
+            if not isinstance(getattr(self, column), str | None) or getattr(self, column) == "":
+                raise ValueError(f"{column} is {getattr(self, column)!r}; it must be the name of a column, or None")
         _at_least(self, 0, "offset")
         if self.per_label is not None:
             _at_least(self, 1, "per_label")
@@ -325,4 +330,5 @@ class Settings:
             Reason.LABEL_FULL: self.list.per_label,
             Reason.ROBOTS: self.network.robots,
             Reason.OPT_OUT: self.network.ignore_opt_out,
+            Reason.HASH_MISMATCH: [self.list.sha256_col, self.list.md5_col],
         }

@@ -81,6 +81,8 @@ _PLAN_OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--url-col", default="url", show_default=True, metavar="C", help="A table's column of URLs."),
     click.option("--key-col", default="key", show_default=True, metavar="C", help="A table's column of keys (names)."),
     click.option("--label-col", default="label", show_default=True, metavar="C", help="A table's column of labels."),
+    click.option("--sha256-col", default=None, metavar="C", help="A table's column of the SHA-256 to expect."),
+    click.option("--md5-col", default=None, metavar="C", help="A table's column of the MD5 to expect."),
     click.option("--only-labels", default=None, metavar="FILE|GROUPS",
                  help="Fetch only these labels: imagenet12, a grouping, or a text file with a label a line."),
     click.option("--per-label", default=None, metavar="N", type=int, help="Save at most N images of each label."),
@@ -152,7 +154,8 @@ def settings_of(o: dict[str, Any]) -> Settings:
             image=ImagePolicy(**_given(o, "decode", "formats", "max_pixels", "placeholders")),
             list=ListOptions(
                 format=o.get("list_format", "auto"),
-                **_given(o, "url_col", "key_col", "label_col", "offset", "only_labels", "per_label"),
+                **_given(o, "url_col", "key_col", "label_col", "sha256_col", "md5_col"),
+                **_given(o, "offset", "only_labels", "per_label"),
             ),
         )
     except ValueError as error:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from .. import urls
 from ..errors import FetchError, InvalidImage, SettingsError
+from ..expectation import check_expected
 from ..frontier import Flight
 from ..models import Hop, Purpose, Reason, Response
 from ..quota import Verdict
@@ -218,6 +219,7 @@ class Hops:
         self._outbox.reserve(size)
         try:
             facts = await self._state.decoder.examine(body, response.content_type, not response.framed)
+            await check_expected(hop.record.request, body, facts.sha256)
         except InvalidImage as error:
             await remove_spool(response.path)
             await self._refuse(hop, response, error, size)

@@ -37,6 +37,7 @@ def sample_of(hop: Hop, response: Response, facts: Facts, elapsed: float) -> Sam
         elapsed=elapsed,
         etag=response.etag,
         detail=facts.detail,
+        shard=record.shard,
     )
 
 

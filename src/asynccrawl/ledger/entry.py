@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 from ..models import Failure, Reason, Record, Request, Status
 from .lists import OPEN, note_stale
-from .rows import INSERT, dump, entered, ident
+from .rows import INSERT, dump, entered, expected, ident
 
 Item = Record | Failure
 _AT_ONCE = 500
 _BETWEEN = "ordinal BETWEEN ? AND ?"
-_FOUND = "id, ordinal, line, key, url, name, folded, status, reason, retryable, run"
+_FOUND = "id, ordinal, line, key, url, name, folded, status, reason, retryable, run, expected"
 
 
 class _Row(NamedTuple):
@@ -37,6 +37,7 @@ class _Row(NamedTuple):
     reason: str | None
     retryable: int
     run: int
+    expected: str | None
 
     def belongs_to(self, request: Request) -> bool:
         """Whether key and URL are the request's."""
@@ -84,9 +85,10 @@ class Entry:
         """Whether every item has its own row at its place already, which can be told of all of them at once."""
         if batch and batch[-1].ordinal - batch[0].ordinal >= len(batch):
             return False
-        sql = f"SELECT ordinal, line, key, url FROM records WHERE {_BETWEEN} ORDER BY ordinal"
-        rows = self._db.execute(sql, _bounds(batch))
-        return rows.fetchall() == [(item.ordinal, item.line, item.request.key, item.request.url) for item in batch]
+        sql = f"SELECT ordinal, line, key, url, expected FROM records WHERE {_BETWEEN} ORDER BY ordinal"
+        there = self._db.execute(sql, _bounds(batch)).fetchall()
+        requests = ((item, item.request) for item in batch)
+        return there == [(item.ordinal, item.line, r.key, r.url, expected(r)) for item, r in requests]
 
     def _still_open(self, batch: Sequence[Item]) -> Sequence[Item]:
         """Those of an undisturbed batch that are still to be done."""
@@ -107,7 +109,7 @@ class Entry:
         if row is None:
             self._displace(item.ordinal)
             return self._insert(item)
-        if not self._open(row):
+        if not self._open(item, row):
             return None
         return self._reopen(item, row)
 
@@ -153,9 +155,11 @@ class Entry:
                 return self._insert(_duplicate(named, ordinal))
         raise AssertionError("unreachable: there is always another name")
 
-    def _open(self, row: _Row) -> bool:
-        """Whether the record is still to be done: it waits, may be tried again, or a setting that decided changed."""
+    def _open(self, item: Item, row: _Row) -> bool:
+        """Whether the record is still to be done: it waits, may be tried again, or what decided has changed."""
         if row.status == Status.PENDING or (row.status != Status.SAVED and row.retryable):
+            return True
+        if row.reason == Reason.HASH_MISMATCH and row.expected != expected(item.request):
             return True
         return row.reason is not None and (row.reason, row.run) in self._stale
 
@@ -165,8 +169,8 @@ class Entry:
             item = replace(item, name=name)
         host = item.host if isinstance(item, Record) else ""
         self._db.execute(
-            "UPDATE records SET status='pending', attempts=0, run=?, label=?, host=?, extra=? WHERE id=?",
-            (self._run, item.label, host, dump(item.request.extra), row.id),
+            "UPDATE records SET status='pending', attempts=0, run=?, label=?, host=?, extra=?, expected=? WHERE id=?",
+            (self._run, item.label, host, dump(item.request.extra), expected(item.request), row.id),
         )
         return item
 

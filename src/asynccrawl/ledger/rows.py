@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..models import Failure, Outcome, Reason, Record, Request, Status
 
-RECORD_COLUMNS = "ordinal, line, name, label, key, url, extra, host, attempts"
+RECORD_COLUMNS = "ordinal, line, name, label, key, url, extra, host, attempts, expected, shard"
 MANIFEST_FIELDS = (
     "ordinal", "line", "key", "name", "label", "url", "final_url", "status", "reason", "retryable", "detail",
     "http_status", "attempts", "path", "format", "width", "height", "mode", "bytes", "sha256", "elapsed", "extra",
@@ -73,10 +73,22 @@ def load(extra: str | None) -> dict[str, Any] | None:
     return None if extra is None else json.loads(extra)
 
 
+def expected(request: Request) -> str | None:
+    """The hashes that a request demands, as the ledger has them: `sha256:... md5:...`, in lower case."""
+    found = [f"{kind}:{text.lower()}" for kind, text in (("sha256", request.sha256), ("md5", request.md5)) if text]
+    return " ".join(found) or None
+
+
+def hashes_of(expected: str | None) -> dict[str, str]:
+    """What `expected` wrote, by kind."""
+    return dict(part.split(":", 1) for part in expected.split()) if expected else {}
+
+
 def record_of(row: sqlite3.Row | tuple[Any, ...]) -> Record:
     """The Record in a row of RECORD_COLUMNS."""
-    ordinal, line, name, label, key, url, extra, host, attempts = row
-    return Record(ordinal, line, name, label, Request(url, key, label, load(extra)), host, attempts)
+    ordinal, line, name, label, key, url, extra, host, attempts, expected, shard = row
+    request = Request(url, key, label, load(extra), **hashes_of(expected))
+    return Record(ordinal, line, name, label, request, host, attempts, shard)
 
 
 def outcome_of(row: sqlite3.Row | tuple[Any, ...]) -> Outcome:
@@ -105,11 +117,11 @@ def entered(item: Record | Failure, run: int, *, owns_name: bool) -> tuple[Any, 
     folded = name.lower() if owns_name and name else None
     return (
         item.ordinal, item.line, ident(request), request.key, request.url, dump(request.extra), name, folded,
-        item.label, host, Status.PENDING, run,
+        item.label, host, Status.PENDING, run, expected(request), item.shard if isinstance(item, Record) else None,
     )  # fmt: skip
 
 
 INSERT = """
-INSERT INTO records (ordinal, line, ident, key, url, extra, name, folded, label, host, status, run)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (folded) DO NOTHING
+INSERT INTO records (ordinal, line, ident, key, url, extra, name, folded, label, host, status, run, expected, shard)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (folded) DO NOTHING
 """

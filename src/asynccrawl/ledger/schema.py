@@ -11,7 +11,7 @@ import sqlite3
 
 from ..errors import StorageError
 
-VERSION = 5
+VERSION = 6
 APPLICATION_ID = 0x61637277  # "acrw", which file(1) and SQLite tools show
 
 _TABLES = """
@@ -50,7 +50,11 @@ CREATE TABLE records (
     not_before  REAL,                   -- seconds since 1970; a pending row is not fetched earlier
     suspect     INTEGER NOT NULL DEFAULT 0,
     run         INTEGER NOT NULL,       -- the run that entered or decided the row
-    placeholder INTEGER                 -- id of the placeholder that came in place of the picture
+    placeholder INTEGER,                -- id of the placeholder that came in place of the picture
+    expected    TEXT,                   -- the hashes that the list demands: 'sha256:... md5:...'
+    shard       INTEGER,                -- number of the directory without label, if the ordinal does not decide it
+    same        INTEGER,                -- 64 bits of a hash of what is requested, if requests are compared
+    copy_of     INTEGER                 -- id of the record whose picture this one has, or waits for
 );
 CREATE TABLE holds (
     host        TEXT PRIMARY KEY,
@@ -85,10 +89,18 @@ CREATE TABLE lists (
     bytes       INTEGER NOT NULL,       -- its size
     records     INTEGER NOT NULL        -- its entries
 );
+CREATE TABLE near (
+    record      INTEGER PRIMARY KEY,    -- id of a saved row
+    sha256      TEXT NOT NULL,          -- of the file that was looked at
+    hash        TEXT,                   -- perceptual hash, hexadecimal; NULL where the file could not be opened
+    cluster     INTEGER                 -- the least record of its group of near-duplicates; NULL where it is alone
+);
 CREATE INDEX records_by_ident ON records (ident);
 CREATE INDEX records_pending ON records (host, ordinal) WHERE status = 'pending';
 CREATE INDEX records_by_content ON records (sha256) WHERE sha256 IS NOT NULL;
 CREATE INDEX records_by_placeholder ON records (placeholder) WHERE placeholder IS NOT NULL;
+CREATE INDEX records_by_same ON records (same) WHERE same IS NOT NULL;
+CREATE INDEX records_by_copy ON records (copy_of) WHERE copy_of IS NOT NULL;
 """
 
 
@@ -104,6 +116,9 @@ _MIGRATIONS = {
     3: "ALTER TABLE records ADD COLUMN placeholder INTEGER;"
     + _made("placeholders", "retractions", "records_by_content", "records_by_placeholder"),
     4: _made("lists"),
+    5: "ALTER TABLE records ADD COLUMN expected TEXT; ALTER TABLE records ADD COLUMN shard INTEGER;"
+    "ALTER TABLE records ADD COLUMN same INTEGER; ALTER TABLE records ADD COLUMN copy_of INTEGER;"
+    + _made("near", "records_by_same", "records_by_copy"),
 }
 """From each earlier version to the next."""
 OLDEST = min(_MIGRATIONS)

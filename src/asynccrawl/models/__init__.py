@@ -1,11 +1,12 @@
 """The values that travel through a crawl: frozen, slotted, checked when made."""
 
 from .reason import Reason, Status
-from .records import NAME_BYTES, Hop, Purpose, Record, Request, safe_name, suffixed
+from .records import HEX_DIGITS, NAME_BYTES, Hop, Purpose, Record, Request, is_hash, safe_name, suffixed
 from .results import Failure, Outcome, Response, Result, Sample
 from .tally import Tally
 
 __all__ = [
+    "HEX_DIGITS",
     "NAME_BYTES",
     "Failure",
     "Hop",
@@ -19,6 +20,7 @@ __all__ = [
     "Sample",
     "Status",
     "Tally",
+    "is_hash",
     "safe_name",
     "suffixed",
 ]

@@ -15,6 +15,8 @@ NAME_BYTES = 200
 
 _SAFE = re.compile(rf"[A-Za-z0-9_\-][A-Za-z0-9._\-]{{0,{NAME_BYTES - 1}}}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._\-]")
+HEX_DIGITS = {"sha256": 64, "md5": 32}
+"""The hashes that a list may demand of a picture, with the length of their hexadecimal form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +24,38 @@ class Request:
     """One list entry as its author wrote it.
 
     `url` is kept as written; `key` names the image (`n01440764_36`); `label` is its class; `extra` holds the
-    list's other columns and travels to sinks and, nested, to the manifest. An unusable URL is no error here:
-    it becomes a Failure with its reason. Raises TypeError for a value of another type.
+    list's other columns and travels to sinks and, nested, to the manifest. `sha256` and `md5` (hexadecimal, in any
+    case) are what the bytes that are served must have, else the picture is refused (hash_mismatch). An unusable URL is
+    no error here: it becomes a Failure with its reason. Raises TypeError for a value of another type, and ValueError
+    for a hash that is none.
     """
 
     url: str
     key: str | None = None
     label: str | None = None
     extra: Mapping[str, Any] | None = None
+    sha256: str | None = None
+    md5: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.url, str):
             raise TypeError(f"Request.url must be a str, not {type(self.url).__name__}")
-        for field in ("key", "label"):
+        for field in ("key", "label", "sha256", "md5"):
             if not isinstance(getattr(self, field), str | None):
                 raise TypeError(f"Request.{field} must be a str or None, not {getattr(self, field)!r:.80}")
         if not isinstance(self.extra, Mapping | None):
             raise TypeError(f"Request.extra must be a mapping or None, not {type(self.extra).__name__}")
+        if self.sha256 is not None or self.md5 is not None:
+            for kind, text in (("sha256", self.sha256), ("md5", self.md5)):
+                if text is not None and not is_hash(kind, text):
+                    raise ValueError(
+                        f"Request.{kind} is {text!r:.80}; it must be {HEX_DIGITS[kind]} hexadecimal digits"
+                    )
+
+
+def is_hash(kind: str, text: str) -> bool:
+    """Whether `text` is the hexadecimal form of a hash of that kind (`sha256` or `md5`), in any case."""
+    return len(text) == HEX_DIGITS[kind] and text.isascii() and all(digit in "0123456789abcdefABCDEF" for digit in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +64,8 @@ class Record:
 
     `ordinal` counts records from 0, `line` is 1-based, `name` is safe and, once the backlog has entered it,
     unique in the destination; `label` is safe too. `host` is the key under which politeness is kept. `tried` counts
-    the attempts of an earlier pass of this run, if the record now has its second chance.
+    the attempts of an earlier pass of this run, if the record now has its second chance. `shard`: the number of the
+    directory of a record without label, where that is not decided by its ordinal.
     """
 
     ordinal: int
@@ -57,6 +75,7 @@ class Record:
     request: Request
     host: str
     tried: int = 0
+    shard: int | None = None
 
     def __post_init__(self) -> None:
         if self.ordinal < 0 or self.line < 1:

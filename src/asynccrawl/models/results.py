@@ -43,7 +43,7 @@ class Sample:
     The bytes are in `data`, or in the file `path` (`temporary`: a spooled body that the sink may move; in `stream`
     it lasts until the next item). `format` is the decoded one (`jpeg`, `png`, ...), `width` and `height` are
     pixels, `mode` is Pillow's, `bytes` and `sha256` (hex) are of what is stored. Read back from a plain folder its
-    URL and hashes may be None.
+    URL and hashes may be None. `shard` is the record's.
     """
 
     request: Request
@@ -68,6 +68,7 @@ class Sample:
     elapsed: float = 0.0
     etag: str | None = None
     detail: str | None = None
+    shard: int | None = None
 
     def __post_init__(self) -> None:
         if (self.data is None) == (self.path is None):

@@ -60,7 +60,9 @@ def place_of(sample: Sample) -> Place:
 
 def directory_of(one: Sample | Record) -> str:
     """The class directory, or the shard, of a picture or a record."""
-    return f"{one.ordinal // SHARD:05d}" if one.label is None else one.label
+    if one.label is not None:
+        return one.label
+    return f"{one.ordinal // SHARD if one.shard is None else one.shard:05d}"
 
 
 def path_of(sample: Sample) -> str | None:

@@ -1,4 +1,4 @@
-"""Which column of a table is what: URL, key and label by name, everything else travels as `extra`."""
+"""Which column of a table is what: URL, key, label and hashes by name, everything else travels as `extra`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ListError
-from ..models import Request
+from ..models import HEX_DIGITS, Request, is_hash
 from ..settings import ListOptions
 from .entry import Entry, bad
 from .lines import flaw_in
@@ -17,12 +17,16 @@ _DEFAULTS = ListOptions()
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A table's columns by their names; `key` and `label` are None where the table has none of them."""
+    """A table's columns by their names; `key` and `label` are None where the table has none of them, `sha256` and `md5`
+    where none was named.
+    """
 
     names: tuple[str, ...]
     url: str
     key: str | None
     label: str | None
+    sha256: str | None = None
+    md5: str | None = None
 
     @classmethod
     def of(cls, names: Sequence[str], options: ListOptions) -> Columns:
@@ -37,8 +41,10 @@ class Columns:
         for flag, wanted, default in (
             ("--key-col", options.key_col, _DEFAULTS.key_col),
             ("--label-col", options.label_col, _DEFAULTS.label_col),
+            ("--sha256-col", options.sha256_col, None),
+            ("--md5-col", options.md5_col, None),
         ):
-            column = _find(names, wanted)
+            column = None if wanted is None else _find(names, wanted)
             if column is None and wanted != default:
                 raise ListError(f"no column is called {wanted!r} ({flag}), {_offer(names)}")
             found.append(column)
@@ -55,10 +61,26 @@ class Columns:
         for column, text in ((self.key, key), (self.label, label)):
             if text == "":  # what is there and no text
                 error = error or f"the column {column!r} holds no text: {row.get(column or '')!r:.80}"
+        hashes = self._hashes(row)
+        error = error or hashes.pop("error", None)
         if error is not None:
             return bad(line, error, url, key)
-        extra = {name: row[name] for name in row if name not in (self.url, self.key, self.label)}
-        return Entry(line, Request(url, key, label, extra or None))
+        taken = (self.url, self.key, self.label, self.sha256, self.md5)
+        extra = {name: row[name] for name in row if name not in taken}
+        return Entry(line, Request(url, key, label, extra or None, **hashes))
+
+    def _hashes(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """What the picture's bytes must have, by kind; an empty cell demands nothing. `error`: a hash is none."""
+        found: dict[str, str] = {}
+        for kind, column in (("sha256", self.sha256), ("md5", self.md5)):
+            value = None if column is None else row.get(column)
+            text = value.strip() if isinstance(value, str) else value
+            if isinstance(text, str) and is_hash(kind, text):
+                found[kind] = text.lower()
+            elif text not in (None, ""):
+                what = f"{HEX_DIGITS[kind]} hexadecimal digits"
+                found["error"] = f"the column {column!r} holds {value!r:.80}, and a hash there is {what} ({kind})"
+        return found
 
     @staticmethod
     def _text(row: Mapping[str, Any], column: str | None) -> str | None:

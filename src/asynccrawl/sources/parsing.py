@@ -35,18 +35,22 @@ class Parser:
         if self.rest is None:
             if self._options.format in DELIMITERS:
                 raise ListError("the header cannot be read; it is a row of column names, in UTF-8")
-            self.rest = self._lines()
+            self.rest = self._lines("")
 
     def _choose(self, text: str) -> LineParser:
         format = self._options.format
         if format in DELIMITERS:
             semicolons = format == "csv" and ";" in text and "," not in text
             return Rows(text, ";" if semicolons else DELIMITERS[format], self._options)
-        return (header_of(text, self._options) if format == "auto" else None) or self._lines()
+        table = header_of(text, self._options) if format == "auto" else None
+        return table or self._lines(text)
 
-    def _lines(self) -> LineParser:
+    def _lines(self, first: str) -> LineParser:
         parsers: dict[str, LineParser] = {"imagenet": imagenet, "urls": only_urls}
         objects = partial(json_entry, options=self._options)
-        if self._options.format == "jsonl":
+        column = self._options.sha256_col or self._options.md5_col
+        if self._options.format != "jsonl" and column is not None and not first.lstrip().startswith("{"):
+            raise ListError(f"the list is no table, and so without the column {column!r} that holds hashes")
+        if self._options.format == "jsonl" or column is not None:
             return objects
         return parsers.get(self._options.format) or partial(auto, objects=objects)

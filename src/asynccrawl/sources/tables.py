@@ -16,6 +16,7 @@ from ..errors import ListError
 from ..settings import ListOptions
 from .columns import Columns
 from .entry import MAX_LINE_BYTES, Entry, bad
+from .manifests import is_manifest, manifest_entry
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -148,7 +149,7 @@ def header_of(text: str, options: ListOptions) -> Rows | None:
 
 
 def json_entry(line: int, text: str, options: ListOptions) -> Entry | None:
-    """The entry of a line of JSON Lines; None for a blank line."""
+    """The entry of a line of JSON Lines; None for a blank line, and for what a manifest does not list as saved."""
     if not text.strip():
         return None
     try:
@@ -157,6 +158,8 @@ def json_entry(line: int, text: str, options: ListOptions) -> Entry | None:
         return bad(line, f"not JSON: {error}", text.strip())
     if not isinstance(row, dict):
         return bad(line, 'not an object such as {"url": "https://..."}', text.strip())
+    if is_manifest(row, options):
+        return manifest_entry(line, row)
     try:
         columns = Columns.of(list(row), options)
     except ListError as error:

@@ -1,0 +1,59 @@
+"""A manifest as a list: what was saved then is fetched again, under the same names, and must be the same.
+
+So a manifest is the lock file of a dataset. Records that failed or were skipped have no picture that could be the same:
+they are left out, as if they stood not in the list. Hashes of pictures that were converted are those of the stored
+files, so they are met by the same conversion.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..models import Request, is_hash, safe_name
+from ..settings import ListOptions
+from .entry import Entry, bad
+from .lines import flaw_in
+
+_FIELDS = frozenset(
+    {"ordinal", "line", "key", "name", "label", "url", "status", "reason", "path", "sha256", "extra"}
+)  # fmt: skip
+_SHARD = re.compile(r"([0-9]{5,})/[^/]+")
+_DEFAULTS = ListOptions()
+
+
+def is_manifest(row: Mapping[str, Any], options: ListOptions) -> bool:
+    """Whether an object of JSON Lines is a row of a manifest: it has the fields, and no flag names other columns."""
+    if not row.keys() >= _FIELDS:
+        return False
+    return all(getattr(options, name) == getattr(_DEFAULTS, name) for name in ("url_col", "key_col", "label_col"))
+
+
+def manifest_entry(line: int, row: Mapping[str, Any]) -> Entry | None:
+    """The entry of a manifest's row; None for a record that was not saved."""
+    if row["status"] != "saved":
+        return None
+    error = _flaw(row)
+    if error is not None:
+        return bad(line, f"no row of a manifest: {error}", str(row["url"]))
+    request = Request(row["url"], row["key"], row["label"], row["extra"] or None, sha256=row["sha256"])
+    shard = _SHARD.fullmatch(row["path"] or "") if row["label"] is None else None
+    return Entry(line, request, name=row["name"], shard=int(shard[1]) if shard else None)
+
+
+def _flaw(row: Mapping[str, Any]) -> str | None:
+    for field in ("key", "label", "sha256", "path"):
+        if not isinstance(row[field], str | None):
+            return f"{field} is {row[field]!r:.80}"
+    for field in ("url", "name"):
+        if not isinstance(row[field], str) or not row[field]:
+            return f"{field} is {row[field]!r:.80}"
+    for field in ("name", "label"):
+        if row[field] is not None and safe_name(row[field], "") != row[field]:
+            return f"the {field} {row[field]!r:.80} may not stand in a path"
+    if not isinstance(row["extra"], Mapping | None):
+        return f"extra is {row['extra']!r:.80}"
+    if row["sha256"] is not None and not is_hash("sha256", row["sha256"]):
+        return f"sha256 is {row['sha256']!r:.80}"
+    return flaw_in(row["url"], row["key"])
