@@ -55,7 +55,8 @@ from .fetching import fate
     ],
 )
 def test_whose_pictures_are_left_alone(values: list[str], rule: str | None):
-    assert opt_out(values, "asynccrawl") == rule
+    found = opt_out(values, "asynccrawl")
+    assert (found and found.rule) == rule and (found is None or found.value in values)
 
 
 PIECES = st.sampled_from([*OPT_OUT, "all", "googlebot", "asynccrawl", "unavailable_after", "25 Jun 2010 15:00:00", "*"])
@@ -65,11 +66,11 @@ HEADERS = st.lists(st.lists(st.one_of(PIECES, st.sampled_from([",", ":", ";"]), 
 @given(HEADERS, st.text())
 def test_any_header_at_all(values: list[str], product: str):
     found = opt_out(values, product)
-    assert found is None or (found in OPT_OUT and any(found in value.lower() for value in values))
+    assert found is None or (found.rule in OPT_OUT and found.rule in found.value.lower() and found.value in values)
+    assert found is None or (len(found.header) < 1000 and found.header.encode()), "bounded, and it can be stored"
     assert opt_out([*values, "noai"], product) is not None, "a further header is read for itself"
-    assert opt_out([f"nofollow, {found or 'noai'}, {value}" for value in values], product) in (
-        {*OPT_OUT} if values else {None}
-    )
+    again = opt_out([f"nofollow, {found.rule if found else 'noai'}, {value}" for value in values], product)
+    assert (again is None) == (not values)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,27 @@ async def test_an_answer_that_says_no_is_not_read(server: ImageServer, tmp_path:
     assert isinstance(found, FetchError)
     assert (found.reason, found.retryable, found.http_status) == (Reason.OPT_OUT, False, 200)
     assert "noimageai" in found.detail and "X-Robots-Tag" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("sent", "recorded"),
+    [
+        (b"MyBot: nofollow,  NoAI", "X-Robots-Tag: MyBot: nofollow,  NoAI"),
+        (b"noai, " + b"x" * 500, "X-Robots-Tag: noai, " + "x" * 194 + "..."),
+        (b"noai, gr\xfc\xdfe", "X-Robots-Tag: noai, gr\\xfc\\xdfe"),
+    ],
+)
+async def test_the_manifest_holds_the_header_that_said_no(server: ImageServer, dest: Path, sent: bytes, recorded: str):
+    body = picture()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nX-Robots-Tag: nofollow\r\nX-Robots-Tag: " + sent
+    head += b"\r\nContent-Length: %d\r\n\r\n" % len(body)
+    server.add("/x", Answer(body, raw=head + body))
+    mine = replace(LOOPBACK, network=replace(LOOPBACK.network, user_agent="mybot/1.0"))
+    outcomes: list[ac.Outcome] = []
+    await ac.crawl([server.url("/x")], dest, settings=mine, on_outcome=outcomes.append)
+    (outcome,) = outcomes
+    assert outcome.reason is Reason.OPT_OUT and outcome.detail is not None
+    assert outcome.detail.endswith(f"({recorded})")
 
 
 async def test_what_is_not_for_us_or_is_to_be_ignored(server: ImageServer, tmp_path: Path):

@@ -264,7 +264,8 @@ class ListOptions:
     columns of a table that hold URL, key and label; key and label may be missing under their default names.
     sha256_col, md5_col: the columns with the hashes that the pictures must have, or None. offset: leading records to
     pass over. only_labels: the labels that are fetched, or None for all: a collection of labels, a grouping
-    (`imagenet12`, a file, a mapping), or a text file with a label a line. per_label: pictures saved of each label, or None for no limit.
+    (`imagenet12`, a file, a mapping), or a text file with a label a line. per_label: pictures saved of each
+    label, or None for no limit.
     """
 
     format: str = "auto"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 OPT_OUT = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
 """The rules that keep a picture out of a dataset. `none` means noindex and nofollow."""
@@ -17,10 +18,25 @@ _VALUED = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "m
 _AGENT = re.compile(r"\*|[a-z][a-z0-9._\-]*(?:/[a-z0-9._\-]*)?")
 """The name of a crawler, and perhaps its version. No piece of a date looks so: where one has a colon, it has digits."""
 _SEPARATOR = re.compile(r"[,;]")
+_SHOWN_CHARS = 200
 
 
-def opt_out(values: Iterable[str], product: str) -> str | None:
-    """The rule by which a server opts out, or None. `values`: its X-Robots-Tag headers; `product`: our name.
+class OptOut(NamedTuple):
+    """The rule by which a server opts out, one of OPT_OUT, and the value of the header that holds it."""
+
+    rule: str
+    value: str
+
+    @property
+    def header(self) -> str:
+        """The header as it was sent, for the record: at most _SHOWN_CHARS characters of it, in what UTF-8 can hold."""
+        value = self.value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        shown = value if len(value) <= _SHOWN_CHARS else f"{value[:_SHOWN_CHARS]}..."
+        return f"X-Robots-Tag: {shown}"
+
+
+def opt_out(values: Iterable[str], product: str) -> OptOut | None:
+    """How a server opts out, or None. `values`: its X-Robots-Tag headers; `product`: our name.
 
     The name of a crawler holds for the rest of its header, until another name. Upper and lower case are the same.
     """
@@ -35,5 +51,5 @@ def opt_out(values: Iterable[str], product: str) -> str | None:
                     break
                 ours = agent.partition("/")[0] in ("*", product)
             if ours and last in OPT_OUT:
-                return last
+                return OptOut(last, value)
     return None

@@ -124,8 +124,8 @@ class HttpFetcher:
     def _check_consent(self, answer: aiohttp.ClientResponse) -> None:
         if self._product is None:
             return
-        if rule := opt_out(answer.headers.getall("X-Robots-Tag", ()), self._product):
-            text = f"the server says {rule} (X-Robots-Tag), so the picture is not meant for datasets"
+        if found := opt_out(answer.headers.getall("X-Robots-Tag", ()), self._product):
+            text = f"the server says {found.rule}, so the picture is not meant for datasets ({found.header})"
             raise FetchError(Reason.OPT_OUT, False, text, http_status=200)
 
     async def _read(self, url: str, answer: aiohttp.ClientResponse, watch: Watch) -> Response:
