@@ -331,5 +331,4 @@ class Settings:
             Reason.LABEL_FULL: self.list.per_label,
             Reason.ROBOTS: self.network.robots,
             Reason.OPT_OUT: self.network.ignore_opt_out,
-            Reason.HASH_MISMATCH: [self.list.sha256_col, self.list.md5_col],
         }
