@@ -67,12 +67,12 @@ def test_every_command_of_the_readme_exists():
 def test_the_table_of_settings_is_complete_and_true():
     table = README.split("| flag | field | default |")[1].split("\n\n")[0]
     settings = asynccrawl.Settings()
-    shown = re.findall(r"`([a-z]+)\.([a-z_]+)`", table)
+    shown = re.findall(r"`([a-z]+)\.([a-z0-9_]+)`", table)
     for name, field in shown:
         assert hasattr(getattr(settings, name), field), f"{name}.{field}"
     flags = {flag for parameter in crawl_command.params for flag in parameter.opts if flag.startswith("--")}
     apart = {"--msg", "--verbose", "--fail-under", "--json"}
-    assert set(re.findall(r"`(--[a-z-]+)`", table)) == flags - apart
+    assert set(re.findall(r"`(--[a-z0-9-]+)`", table)) == flags - apart
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path):
