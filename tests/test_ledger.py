@@ -278,7 +278,10 @@ async def test_a_ledger_of_the_first_version_is_brought_up_to_date_and_keeps_its
     with closing(sqlite3.connect(old)) as db:
         db.executescript("""
             DROP INDEX records_by_content; DROP INDEX records_by_placeholder; DROP TABLE placeholders;
-            DROP TABLE retractions; DROP TABLE lists;
+            DROP TABLE retractions; DROP TABLE lists; DROP TABLE near;
+            DROP INDEX records_by_same; DROP INDEX records_by_copy;
+            ALTER TABLE records DROP COLUMN expected; ALTER TABLE records DROP COLUMN shard;
+            ALTER TABLE records DROP COLUMN same; ALTER TABLE records DROP COLUMN copy_of;
             ALTER TABLE records DROP COLUMN placeholder; DROP TABLE unsynced; DROP TABLE holds;
             PRAGMA user_version = 1;
         """)
