@@ -29,6 +29,8 @@ class Line:
     request: Request
     line: int = 1
     error: str | None = None
+    name: str | None = None
+    shard: int | None = None
 
 
 def admitted(key: str | None = None, label: str | None = None, url: str = URL, extra: Any = None) -> Record | Failure:
