@@ -115,6 +115,39 @@ def test_ours_meets_faulty_servers(script: str, rows: list[str], tmp_path: Path,
     assert list(tmp_path.iterdir()) == [], "it leaves nothing behind"
 
 
+@pytest.mark.slow  # processes are started, killed and started again
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("kills", r"kills: 4 times kill -9 in [1-4] crawls of 300 records"),
+        ("faults", r"faults: [45] s, [\d,]+ requests .*\n    memory .*\n    descriptors .*\n    tasks "),
+        ("writes", r"writes: 3 faults .*openat 1, write 1, linkat 1.*: 3 ended the crawl with exit 3 and one line"),
+        ("memory", r"memory: .*(\n    library.*){3}(\n    command.*){3}"),
+        ("again", r"again: 5,000 records, 4,999 files.*(\n    .* first request after .*){3}"),
+        ("verify", r"verify: .*\n +30 files .*\n +600 files "),
+    ],
+)
+def test_the_soak_keeps_every_promise(part: str, said: str, tmp_path: Path):
+    out = ran("soak.py", part, "--quick", "--dest", tmp_path)
+    assert re.match(said, out), out
+    assert list(tmp_path.iterdir()) == [], "it leaves nothing behind"
+
+
+@pytest.mark.slow  # two crawls are cut off, and as many more as it takes for the control to find what is missing
+def test_a_power_cut_is_survived_or_the_lack_of_rights_is_told(tmp_path: Path):
+    command = [sys.executable, str(ROOT / "soak.py"), "power", "--quick", "--dest", str(tmp_path)]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=55, check=False)
+    if shown.returncode == 5:
+        assert re.match(r"power: not run here: \w", shown.stderr)
+    else:
+        assert re.match(r"power: 2 cuts .* Control .*: [1-9]\d* of ", shown.stdout), shown.stderr
+    assert "Traceback" not in shown.stderr and list(tmp_path.iterdir()) == []
+
+
+def test_a_part_of_the_soak_that_does_not_exist_is_refused():
+    assert "there are: kills, faults" in refused("nosuch", script="soak.py")
+
+
 @pytest.mark.parametrize("script", ["politeness.py", "yield_.py", "isolation.py"])
 @pytest.mark.parametrize("words", [("--records", 0), ("--rounds", 0), ("--cap", 0), ("--only", "nosuch")])
 def test_scenarios_refuse_what_cannot_be_measured(script: str, words: tuple[object, ...]):
