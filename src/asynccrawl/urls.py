@@ -7,6 +7,7 @@ case, international names in the form of DNS, IPv4 addresses as four decimal num
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import unicodedata
@@ -112,8 +113,16 @@ def _resolved(reference: str, base: str) -> str:
 
 def _parse(url: str) -> Parts:
     scheme, authority, target = _split(url)
-    host, port = _split_port(authority.rpartition("@")[2])
-    return Parts(scheme, _host(host), SCHEMES[scheme] if port is None else port, _target(target))
+    authority = authority.rpartition("@")[2]
+    known = _host_and_port if len(authority) <= _HOST_CHARS else _host_and_port.__wrapped__  # bounds its memory
+    host, port = known(authority)
+    return Parts(scheme, host, SCHEMES[scheme] if port is None else port, _target(target))
+
+
+@functools.lru_cache(1_000)  # a few hosts have most of a list's URLs
+def _host_and_port(authority: str) -> tuple[str, int | None]:
+    host, port = _split_port(authority)
+    return _host(host), port
 
 
 def _split(url: str) -> tuple[str, str, str]:

@@ -4,10 +4,16 @@ A server that sends answers nobody asked for may send them a little late, to a c
 again: then nothing tells them from the true answer. So a connection rests before it is reused, longer than such an
 answer usually takes, and a host that was caught once gets no connection twice for the rest of the run. An answer that
 comes later than REST, on a connection that is in use again, cannot be recognised by anybody.
+
+Time alone does not prove a rest: while the event loop is busy, what has come waits in the kernel and is not seen. So a
+tick runs through the loop. Between two ticks the loop has looked at all sockets, hence whatever had come before the
+first of them has been delivered; a rest counts up to there. (Asking each socket by poll(2) would do, too, and costs a
+system call a request, during which another thread may take the interpreter.)
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import functools
 import itertools
@@ -25,6 +31,7 @@ FIRST_REST = 0.2
 """Seconds that the connections of a host rest until one of them has proved clean: on a busy machine 0.05 is soon over,
 and who pushes answers does it from the first one on.
 """
+_TICK = 0.01
 _MOST_CLEARED = 10_000
 _MOST_DISTRUSTED = 10_000
 
@@ -38,6 +45,9 @@ class CleanConnector(aiohttp.TCPConnector):
         self._distrusted: dict[Any, None] = {}
         self._cleared: dict[Any, None] = {}
         self._cramped = False
+        self._ticked = 0.0
+        self._seen_until = 0.0  # whatever had come before this moment has been delivered
+        self._ticking: asyncio.TimerHandle | None = None
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         """A connection for a request, from the pool or new."""
@@ -68,7 +78,7 @@ class CleanConnector(aiohttp.TCPConnector):
     async def _get(self, key: Any, traces: Any) -> Any:
         """The connection that has rested longest, if it has rested enough and nothing has come."""
         kept = self._conns.get(key)
-        rested = monotonic() - (REST if key in self._cleared else FIRST_REST)
+        rested = self._seen_until - (REST if key in self._cleared else FIRST_REST)
         while kept and kept[0][1] <= rested:
             protocol = kept[0][0]
             if isinstance(protocol, Wire) and protocol.resume():
@@ -85,6 +95,12 @@ class CleanConnector(aiohttp.TCPConnector):
             self.distrust(key)
         unwanted = alien or self._cramped or key in self._distrusted
         super()._release(key, protocol, should_close=should_close or unwanted)
+        if self._ticking is None and self._conns:
+            self._tick()
+
+    def _tick(self) -> None:
+        self._seen_until, self._ticked = self._ticked, monotonic()
+        self._ticking = self._loop.call_later(_TICK, self._tick) if self._conns else None
 
     def _drop_idle(self) -> None:
         """Descriptors are worth more than handshakes: none is kept for an idle connection from now on."""

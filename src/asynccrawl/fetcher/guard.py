@@ -7,6 +7,7 @@ URL says itself is judged before every request too: its port, an address in it, 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ BLOCKED = 1_000_001
 LOW_PORTS = (80, 443)
 """The ports below 1024 that are requested. Behind the others are mail, files and logins, not pictures."""
 _FIRST_FREE_PORT = 1024
+_REMEMBERED = 1_000
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -61,6 +63,7 @@ class Guard:
 
     def __init__(self, allow_net: Iterable[str] = ()) -> None:
         self._open = [_unmapped_network(ipaddress.ip_network(cidr)) for cidr in allow_net]
+        self._verdict = functools.lru_cache(_REMEMBERED)(self._judged)  # a few hosts have most of a list's URLs
 
     def allows(self, address: Address) -> bool:
         """Whether a connection to `address` may be made, whichever way an IPv4 address is wrapped in it."""
@@ -89,13 +92,17 @@ class Guard:
         return socket.socket(family=family, type=kind, proto=proto)
 
     def _check_address(self, text: str) -> None:
+        if refusal := self._verdict(text):
+            raise BlockedAddress(refusal)
+
+    def _judged(self, text: str) -> str | None:
+        """Why there may be no connection to the address that is written so; None where there may."""
         try:
             address = ipaddress.ip_address(text.partition("%")[0])
         except ValueError:
             # Nothing that could be told from an address may go on to a system that might read one in it.
-            raise BlockedAddress(f"{text[:60]!r} is no address that could be judged") from None
-        if not self.allows(address):
-            raise BlockedAddress(f"{address} is no public address{_HINT}")
+            return f"{text[:60]!r} is no address that could be judged"
+        return None if self.allows(address) else f"{address} is no public address{_HINT}"
 
 
 _HINT = "; open it with allow_net if it is yours"

@@ -7,7 +7,6 @@ without length for whole when the connection was reset. Everything overridden he
 
 from __future__ import annotations
 
-import select
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +38,7 @@ class Wire(ResponseHandler):
     def resume(self) -> bool:
         """The connection leaves the pool for another request; False if it may not be used for one."""
         self.on_unasked = None
-        return self.is_connected() and not self.should_close and not _readable(self.transport)
+        return self.is_connected() and not self.should_close
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the server."""
@@ -98,11 +97,3 @@ class Wire(ResponseHandler):
             return parser.feed_eof() is not None
         except Exception:
             return True
-
-
-def _readable(transport: Any) -> bool:
-    """Whether bytes, or the connection's end, wait in the socket although the loop has not come to read them yet."""
-    number = transport.get_extra_info("socket").fileno()
-    poll = select.poll()
-    poll.register(number, select.POLLIN)
-    return bool(poll.poll(0))
