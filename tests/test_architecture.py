@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "identity": {"urls"},
     "models": set(),
     "errors": {"models"},
-    "settings": {"identity", "models", "errors"},
+    "settings": {"identity", "models", "urls", "errors"},
     "subset": {"models", "errors"},
     **dict.fromkeys(LEAVES, BASE),
     "sinks": BASE | {"subset"},

@@ -22,6 +22,7 @@ from asynccrawl.testing import (
     identified,
     identifying,
     picture,
+    redirect,
     reset,
     silent,
     status,
@@ -54,6 +55,59 @@ async def test_retry_after_holds_its_host_and_no_other(server: ImageServer, dest
     (answered,) = [entry for entry in server.audit.requests(server.hosts[0]) if entry.status == code]
     assert min(at for at in held if at > answered.at) >= answered.at + 1.0
     assert max(other) < answered.at + 1.0, "the other host was not held"
+
+
+@pytest.mark.slow  # half a second of holding is what is tested
+@pytest.mark.parametrize(
+    ("first", "saved"),
+    [
+        (redirect("/moved", 302), 8),
+        (redirect("http://127.0.0.2:{port}/moved", 301), 8),
+        (status(403), 8),
+        (status(404), 7),
+    ],
+    ids=["moved", "moved away", "403", "404"],
+)
+async def test_retry_after_holds_whatever_the_status(server: ImageServer, dest: Path, first: Answer, saved: int):
+    server.route(lambda request: Answer(BODY))
+    location = first.location and first.location.format(port=server.port)
+    server.add("/0.jpg", replace(first, location=location, retry_after="0.5"), BODY)
+    urls = [server.url(f"/{n}.jpg") for n in range(8)]
+    report = await ac.crawl(urls, dest, settings=polite(per_host=1))
+    assert report.saved == saved
+    answered, *others = server.audit.requests()
+    assert min(entry.at for entry in others) >= answered.at + 0.5, "the redirected request, too"
+
+
+async def test_a_redirect_that_asks_for_too_long_a_wait_can_be_tried_again(server: ImageServer, dest: Path):
+    server.add("/0.jpg", replace(redirect("/1.jpg"), retry_after="3600"))
+    server.add("/1.jpg", BODY)
+    urls = [server.url("/0.jpg"), server.url("/1.jpg")]
+    report = await ac.crawl(urls, dest, settings=polite(per_host=1))
+    assert report.retryable == {"http_429": 2} and server.audit.count() == 1
+
+
+async def test_a_wait_that_is_over_is_no_leave_to_hurry(server: ImageServer, dest: Path):
+    server.route(lambda request: Answer(BODY))
+    server.add("/0.jpg", too_many_requests("0"), too_many_requests("-5"), BODY)
+    settings = replace(polite(per_host=1), retry=ac.RetryPolicy(base=0.1))
+    assert (await ac.crawl([server.url("/0.jpg")], dest, settings=settings)).saved == 1
+    assert all(gap >= 0.05 * 2**n for n, gap in enumerate(server.audit.gaps()))
+
+
+async def test_a_hold_of_just_the_longest_time_is_waited_for_by_the_next_run_too(server: ImageServer, dest: Path):
+    server.route(lambda request: Answer(BODY))
+    server.add("/0.jpg", too_many_requests("0.3"), BODY)
+    settings = polite(per_host=1, max_hold=0.3)
+    urls = [server.url("/0.jpg"), server.url("/1.jpg")]
+    async with open_crawl(urls, dest, settings, None, None) as job:
+        run = asyncio.create_task(job.run())
+        while not server.audit.statuses()[429]:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
+        job.drain()
+        await run
+    assert (await ac.crawl(urls, dest, settings=settings)).saved == 2
 
 
 @pytest.mark.parametrize(
@@ -106,7 +160,7 @@ async def test_busy_answers_that_name_no_time_slow_a_host_down(server: ImageServ
 async def test_a_host_that_drowns_gets_fewer_requests_at_once(server: ImageServer, dest: Path):
     def route(request: Any) -> Answer:
         over = server.audit.in_flight(request.host) > 3
-        return too_many_requests("0") if over else Answer(BODY, delay=0.005)
+        return too_many_requests("0.005") if over else Answer(BODY, delay=0.005)
 
     server.route(route)
     urls = [server.url(f"/{n}.jpg") for n in range(150)]

@@ -94,9 +94,16 @@ def test_every_refusal_that_may_pass_can_say_when(status: int):
     assert (error.retryable, error.retry_after, error.http_status) == (True, 7.0, status)
 
 
-@pytest.mark.parametrize("status", [403, 404, 410, 501, 304])
-def test_a_refusal_for_good_says_nothing_of_when(status: int):
-    assert refused(status, {"Retry-After": "7"}, NOW).retry_after is None
+@pytest.mark.parametrize(("status", "retryable"), [(403, True), (413, True), (202, True), (404, False), (410, False)])
+def test_who_says_when_is_left_alone_and_may_mean_that_it_passes(status: int, retryable: bool):
+    said, silent = refused(status, {"Retry-After": "7"}, NOW), refused(status, {}, NOW)
+    assert (said.retry_after, said.retryable) == (7.0, retryable)
+    assert (silent.retry_after, silent.retryable) == (None, False)
+
+
+@pytest.mark.parametrize("status", [100, 304, 501, 505, 999])
+def test_other_refusals_are_for_good(status: int):
+    assert not refused(status, {}, NOW).retryable
 
 
 async def test_the_longer_of_two_headers_reaches_the_caller(server: ImageServer, tmp_path: Path):

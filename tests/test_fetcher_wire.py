@@ -182,6 +182,7 @@ async def test_large_bodies_are_decoded_too(server: ImageServer, tmp_path: Path)
         (coded(gzip.compress(gzip.compress(BODY)), "gzip, gzip"), Reason.PROTOCOL, False),
         (coded(BODY, "br"), Reason.PROTOCOL, False),
         (gzip_bomb(80), Reason.TOO_LARGE, False),
+        (coded(gzip.compress(b"") * 100_000, "gzip"), Reason.PROTOCOL, False),
     ],
 )
 async def test_an_encoding_must_be_whole_and_bounded(
@@ -191,6 +192,17 @@ async def test_an_encoding_must_be_whole_and_bounded(
     error = await fate(server.url("/x"), tmp_path)
     assert isinstance(error, FetchError), error
     assert (error.reason, error.retryable) == (reason, retryable), error
+
+
+@pytest.mark.parametrize("body", [BODY, b"<html>gone</html>"])
+async def test_headers_that_are_no_utf8_end_no_crawl(server: ImageServer, dest: Path, body: bytes):
+    """aiohttp gives their bytes as lone surrogates, which neither the ledger nor JSON can hold."""
+    odd = "\udcff\udcfe"
+    server.add("/x", Answer(body, content_type=odd, headers=(("ETag", odd), ("X-Odd", odd))))
+    told: list[ac.Outcome] = []
+    report = await ac.crawl([server.url("/x")], dest, settings=LOOPBACK, on_outcome=told.append)
+    assert report.total == 1
+    assert "\xff\xfe" in (told[0].detail or ""), "read as ISO 8859-1, since it is no UTF-8"
 
 
 async def test_a_handshake_that_is_closed_is_a_failure_of_tls(tmp_path: Path):

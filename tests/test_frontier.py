@@ -87,6 +87,7 @@ def test_gap_and_rate_space_the_starts(limits: HostLimits):
 def test_a_host_can_be_slowed_down_for_the_rest_of_the_run():
     frontier = Frontier(HostLimits(gap=1.0))
     frontier.slow_down("a", 5.0)
+    frontier.slow_down("a", 2.0)  # another origin of the same key asks for less
     for begin in (0.0, 100.0):  # its state is dropped in between
         frontier.offer(hop("a", 0), begin)
         frontier.offer(hop("a", 1), begin)

@@ -129,7 +129,7 @@ def test_what_a_url_shows_is_refused_before_any_look_up(host: str):
 
 
 def test_names_are_left_to_the_resolver():
-    for host in ("cats.example", "localhost.example", "notlocalhost", "127.example", "2.pool"):
+    for host in ("cats.example", "localhost.example", "notlocalhost", "127.example", "2.pool", "node7", "img.node7"):
         Guard().check(host, 80)
     for opened in ("127.0.0.1/32", "::1/128"):
         Guard([opened]).check("localhost", 80)

@@ -183,6 +183,13 @@ async def test_nothing_of_a_hostile_list_reaches_the_terminal(tmp_path: Path):
     assert "\x1b" not in str(await asynccrawl.plan(items)) + str(await asynccrawl.plan(items[1:]))
 
 
+async def test_no_password_of_a_list_reaches_the_terminal():
+    made = await asynccrawl.plan(
+        ["a_1 http://joe:secret@example.com:99999/a.jpg", "ftp://joe:secret@example.com/b.jpg"]
+    )
+    assert "secret" not in str(made) and "secret" not in json.dumps(made.as_dict())
+
+
 def test_what_was_seen_is_never_new_again():
     seen, values = Seen(), [f"u{n}" for n in range(40_000)]
     assert all(seen.add(value) for value in values)

@@ -29,6 +29,11 @@ def test_the_servers_wish_wins():
     assert delay(RetryPolicy(base=0.1), busy, 1, RNG) == 17.0
 
 
+def test_a_wait_that_is_over_says_nothing():
+    busy = FetchError(Reason.HTTP_429, True, "429", retry_after=0.0)
+    assert 0.0 < (delay(RetryPolicy(base=0.1), busy, 1, RNG) or 0.0) <= 0.1
+
+
 @pytest.mark.parametrize(("attempt", "most"), [(1, 1.0), (2, 2.0), (3, 4.0), (9, 60.0), (5000, 60.0)])
 def test_the_back_off_doubles_up_to_its_cap_with_full_jitter(attempt: int, most: float):
     policy = RetryPolicy(retries=10_000, base=1.0, cap=60.0)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from protego import Protego
 
 from asynccrawl.errors import SettingsError
-from asynccrawl.robots import MAX_AGE, MAX_BYTES, MAX_DELAY, MAX_WILDCARDS, RETRY_AFTER, Robots, Verdict, product_token
+from asynccrawl.identity import product_token
+from asynccrawl.robots import MAX_AGE, MAX_BYTES, MAX_DELAY, MAX_WILDCARDS, RETRY_AFTER, Robots, Verdict
 from asynccrawl.urls import BadURL
 
 AGENT = "asynccrawl/0.1 (image dataset crawler)"

@@ -16,6 +16,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .errors import SettingsError
+from .identity import product_token
 from .urls import Parts, parse
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ _LINE = re.compile(
 )
 """The lines that matter, with the misspellings that Protego and Google's parser know."""
 _FIELDS = {"u": "User-agent", "a": "Allow", "d": "Disallow", "c": "Crawl-delay"}
-_PRODUCT_END = re.compile(r"[/\s]")
 _SPECIAL = re.compile(r"\*|\$$")
 
 Rule = tuple[str, str]
@@ -177,11 +177,6 @@ class Robots:
             parsed = self._parser.parse(rules)
             self._parsed.put(rules, parsed, len(rules))
         return parsed
-
-
-def product_token(user_agent: str) -> str:
-    """The part of a User-Agent, or of a `User-agent:` line, that names the crawler; in lower case."""
-    return _PRODUCT_END.split(user_agent.strip().lower(), maxsplit=1)[0]
 
 
 def _protego() -> type[Protego]:

@@ -11,6 +11,7 @@ from typing import Any
 from .errors import SettingsError
 from .identity import check_headers, proxy_of
 from .models import Reason
+from .urls import BadURL, parse
 
 FORMATS = ("jpeg", "png", "gif", "webp", "bmp", "tiff", "avif")
 """The picture formats that are decoded. The list is also the main guard against decoder bombs."""
@@ -28,6 +29,13 @@ def _at_least(group: object, least: float, *names: str) -> None:
         value = getattr(group, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < _ENDLESS:
             raise ValueError(f"{name} is {value!r:.40}; it must be a number of at least {least}, and below 2^62")
+
+
+def _whole(group: object, least: int, *names: str) -> None:
+    for name in names:
+        if not isinstance(getattr(group, name), int):
+            raise ValueError(f"{name} is {getattr(group, name)!r:.40}; it must be a whole number")
+    _at_least(group, least, *names)
 
 
 def _one_of(group: object, name: str, choices: tuple[str, ...]) -> None:
@@ -55,6 +63,14 @@ def _network(cidr: str) -> None:
         raise ValueError(
             f"allow_net names {cidr!r}, which is no network in CIDR form (127.0.0.0/8): {error}"
         ) from error
+
+
+def _host_of(name: str) -> str | None:
+    """The host of which `name` is the name, as URLs have it; None for what is none."""
+    try:
+        return parse(f"http://{name}/").host
+    except BadURL:
+        return None
 
 
 def _name_servers(servers: Any) -> None:
@@ -109,8 +125,15 @@ class HostLimits:
     overrides: Mapping[str, HostLimits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "per_host", "window", "breaker", "probes")
+        _whole(self, 1, "per_host", "window", "breaker", "probes")
         _at_least(self, 0, "gap", "max_hold")
+        for host, limits in self.overrides.items():
+            if not isinstance(limits, HostLimits):
+                raise ValueError(f"overrides has {limits!r:.60} for {host!r:.60}; it must be HostLimits")
+            if self.host_key is None and host != _host_of(host):
+                raise ValueError(
+                    f"overrides names {host!r:.80}; hosts are named in lower case, without scheme and port"
+                )
         if self.rate is not None and not _SLOWEST <= self.rate < _ENDLESS:
             raise ValueError(
                 f"rate is {self.rate}; it must be at least {_SLOWEST} requests a second, or None for no limit"
@@ -155,7 +178,8 @@ class RetryPolicy:
     second_chance: bool = True
 
     def __post_init__(self) -> None:
-        _at_least(self, 0, "retries", "base", "cap", "budget")
+        _whole(self, 0, "retries")
+        _at_least(self, 0, "base", "cap", "budget")
 
     def backoff(self, n: int) -> float:
         """The longest delay after `n` failures in a row (from 1), in seconds: base x 2^(n-1), up to the cap."""
@@ -220,7 +244,7 @@ class Network:
     ignore_opt_out: bool = False
 
     def __post_init__(self) -> None:
-        _at_least(self, 0, "max_redirects")
+        _whole(self, 0, "max_redirects")
         for cidr in _networks(self.allow_net):
             _network(cidr)
         _name_servers(self.nameserver)
@@ -286,9 +310,9 @@ class ListOptions:
         for column in ("sha256_col", "md5_col"):
             if not isinstance(getattr(self, column), str | None) or getattr(self, column) == "":
                 raise ValueError(f"{column} is {getattr(self, column)!r}; it must be the name of a column, or None")
-        _at_least(self, 0, "offset")
+        _whole(self, 0, "offset")
         if self.per_label is not None:
-            _at_least(self, 1, "per_label")
+            _whole(self, 1, "per_label")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,7 +333,7 @@ class Settings:
     list: ListOptions = ListOptions()
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "concurrency")
+        _whole(self, 1, "concurrency")
         _one_of(self, "durability", ("checkpoint", "process", "file"))
         for f in fields(self)[2:]:
             if type(getattr(self, f.name)) is not type(f.default):

@@ -102,7 +102,7 @@ class Engine:
     def restore_hold(self, host: str, seconds: float) -> None:
         """An earlier run was asked to leave `host` alone; so many seconds of that are left."""
         state = self._state
-        if seconds > state.settings.hosts.of(host).max_hold:
+        if seconds > state.settings.hosts.of(host).max_hold + 1.0:  # they were rounded up when they were recorded
             state.given_up[host] = left_alone(seconds)
             state.frontier.close(host)
         else:

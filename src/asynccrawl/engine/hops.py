@@ -17,7 +17,7 @@ from ..retry import delay
 from .consent import Consent
 from .deferred import Deferred
 from .fetching import Fetching
-from .hosts import Hosts, not_begun
+from .hosts import Hosts, left_alone, not_begun
 from .outbox import Outbox
 from .protocols import Backlog
 from .results import failure_of, refusal_of, remove_spool, sample_of, unwanted_of
@@ -102,7 +102,7 @@ class Hops:
             if isinstance(answer, FetchError):
                 await self._failed(hop, answer)
             elif answer.location is not None:
-                await self._redirected(hop, answer.location)
+                await self._redirected(hop, answer.location, answer.retry_after or 0.0)
             else:
                 await self._decode(hop, answer)
         finally:
@@ -185,7 +185,8 @@ class Hops:
         left_alone = self._frontier.closed(hop.host) and hop.host not in self._state.down
         return error.retryable and not left_alone and self._state.has_chance(hop.record)
 
-    async def _redirected(self, hop: Hop, location: str) -> None:
+    async def _redirected(self, hop: Hop, location: str, pause: float) -> None:
+        """The next hop, not before `pause` seconds have passed."""
         try:
             target = urls.carried(hop.url, urls.join(hop.url, location))
             host = self._settings.hosts.key_of(urls.parse(target).host)
@@ -203,8 +204,10 @@ class Hops:
             await self._failed(hop, FetchError(Reason.REDIRECT_LOOP, False, text))
         elif hop.seconds_left <= 0:
             await self._failed(hop, FetchError(Reason.TIMEOUT, True, "the deadline passed between redirects"))
+        elif pause > self._settings.hosts.of(hop.host).max_hold:
+            await self._failed(hop, left_alone(pause))
         else:
-            self._go_on(replace(hop, url=target, host=host, hops=hop.hops + 1))
+            self._go_on(replace(hop, url=target, host=host, hops=hop.hops + 1), pause)
 
     def _go_on(self, hop: Hop, pause: float = 0.0, *, doubtful: bool = False) -> None:
         """Send a record's next hop through the frontier to its host. Drained, it just stays pending."""

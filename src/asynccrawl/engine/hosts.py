@@ -27,11 +27,11 @@ class Hosts:
     def finish(self, flight: Flight, answer: Response | FetchError | None, heard: bool) -> None:
         """A flight has ended; None: it was broken off."""
         now = self._state.clock()
-        asked = answer.retry_after if isinstance(answer, FetchError) else None
+        asked = (answer.retry_after if answer else None) or None  # a wait that is over asks for nothing
         too_long = asked is not None and asked > self._state.settings.hosts.of(flight.key).max_hold
         down = self._frontier.finish(flight, now, signal_of(answer, heard), None if too_long else asked)
-        if asked is not None and too_long and isinstance(answer, FetchError):
-            self._give_up(flight.key, left_alone(asked, answer.reason))
+        if asked is not None and too_long:
+            self._give_up(flight.key, left_alone(asked, answer))
         elif down and isinstance(answer, FetchError) and not self._frontier.closed(flight.key):
             self._is_down(flight.key, answer)
 
@@ -40,7 +40,7 @@ class Hosts:
 
         Rounded up to the next second, so that the many answers of a busy moment cost one entry.
         """
-        if isinstance(answer, FetchError) and answer.retry_after:
+        if answer and answer.retry_after:
             until = math.ceil(time.time() + answer.retry_after)
             if until > self._state.held.get(key, 0.0):
                 self._state.held[key] = until
@@ -70,8 +70,9 @@ class Hosts:
             self._refuse(waiting, error)
 
 
-def left_alone(seconds: float, reason: Reason = Reason.HTTP_429) -> FetchError:
-    """The end of records whose host wants to be left alone for longer than we wait."""
+def left_alone(seconds: float, answer: Response | FetchError | None = None) -> FetchError:
+    """The end of records whose host wants to be left alone for longer than we wait. `answer`: the one that said so."""
+    reason = answer.reason if isinstance(answer, FetchError) and answer.retryable else Reason.HTTP_429
     return FetchError(reason, True, f"its host asked for {seconds:.0f} s without requests; run again later")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import FetchError, InvalidImage
 from ..imaging import Facts
 from ..models import Failure, Hop, Reason, Response, Sample
-from ..urls import redacted
+from ..urls import parse
 
 
 def sample_of(hop: Hop, response: Response, facts: Facts, elapsed: float) -> Sample:
@@ -76,7 +76,7 @@ def _failure(
         status,
         record.tried + hop.attempt,
         elapsed,
-        url or (redacted(hop.url) if hop.hops else None),
+        url or (parse(hop.url).wire if hop.hops else None),
         record.line,
         record.label,
     )

@@ -16,7 +16,7 @@ def signal_of(answer: Response | FetchError | None, heard: bool) -> Signal:
         return Signal.NONE
     if isinstance(answer, Response):
         return Signal.ANSWERED
-    if answer.http_status in _BUSY or answer.retry_after is not None:
+    if answer.http_status in _BUSY or (answer.retryable and answer.retry_after is not None):
         return Signal.BUSY
     if answer.http_status is not None or answer.reason is Reason.PROTOCOL:
         return Signal.ANSWERED

@@ -77,17 +77,18 @@ async def _create(path: Path) -> Any:
         await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
         return await aiofiles.open(path, "xb")
     except OSError as error:
-        raise _storage(path, error) from error
+        raise not_spooled(path, error) from error
 
 
 async def _write(file: Any, path: Path, chunk: bytes) -> None:
     try:
         await file.write(chunk)
     except OSError as error:
-        raise _storage(path, error) from error
+        raise not_spooled(path, error) from error
 
 
-def _storage(path: Path, error: OSError) -> StorageError:
+def not_spooled(path: Path, error: OSError) -> StorageError:
+    """The error of a spool file that failed."""
     return StorageError(f"{path.parent}: a large body could not be spooled: {error.strerror}; mend it and run again")
 
 

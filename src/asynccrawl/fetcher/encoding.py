@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import FetchError
 from ..models import Reason
-from .body import Body, spool_path, too_large
+from ..settings import Limits
+from .body import Body, not_spooled, spool_path, too_large
 
+MOST_MEMBERS = 1_000
+"""Parts that a gzip body may be joined of. Each costs time even if it is empty: three million of them fit in 64 MiB."""
 _PIECE = 2**18
 _GZIP = b"\x1f\x8b"
 
@@ -25,39 +31,60 @@ def coding_of(header: str) -> str | None:
     return "deflate" if codings[0] == "deflate" else "gzip"
 
 
-def undo(body: Body, coding: str, most: int, spool_above: int, spool: Path) -> Body:
-    """The body without its coding, at most `most` bytes; in a file if larger than `spool_above`. Blocks.
+def undo(body: Body, coding: str, limits: Limits, spool: Path) -> Body:
+    """The body without its coding, at most `max_bytes`; in a file if larger than `spool_above`. Blocks.
 
     A body that is said to be gzip and does not begin like one is taken as it is: that is how servers mislabel
-    pictures. Raises FetchError: too_large, truncated, protocol.
+    pictures. Raises FetchError: too_large, truncated, protocol; StorageError when the spool file fails.
     """
-    head, pieces = _opened(body)
-    if coding == "gzip" and not head.startswith(_GZIP):
+    pieces = _pieces(body)
+    first = next(pieces, b"")
+    if coding == "gzip" and not first.startswith(_GZIP):
         return body
     try:
-        whole = b"".join(_inflated(pieces, coding, head, most))
+        return _kept(_inflated(itertools.chain((first,), pieces), coding, first[:2], limits.max_bytes), limits, spool)
     except zlib.error as error:
         text = f"the body's {coding} encoding is damaged: {error}"
         raise FetchError(Reason.PROTOCOL, False, text, http_status=200) from error
     finally:
         if body.path is not None:
             body.path.unlink(missing_ok=True)
-    if len(whole) <= spool_above:
-        return Body(whole, None, len(whole))
-    path = spool_path(spool)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.write_bytes(whole)
-    return Body(None, path, len(whole))
 
 
-def _opened(body: Body) -> tuple[bytes, list[bytes]]:
-    data = body.data if body.data is not None else body.path.read_bytes() if body.path else b""
-    return data[:2], [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
+def _pieces(body: Body) -> Iterator[bytes]:
+    with io.BytesIO(body.data) if body.path is None else body.path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
 
 
-def _inflated(pieces: list[bytes], coding: str, head: bytes, most: int) -> list[bytes]:
+def _kept(pieces: Iterator[bytes], limits: Limits, spool: Path) -> Body:
+    kept: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        kept.append(piece)
+        size += len(piece)
+        if size > limits.spool_above:
+            return _spooled(itertools.chain(kept, pieces), spool_path(spool))
+    return Body(b"".join(kept), None, size)
+
+
+def _spooled(pieces: Iterator[bytes], path: Path) -> Body:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.writelines(pieces)
+            return Body(None, path, file.tell())
+    except BaseException as error:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise not_spooled(path, error) from error
+        raise
+
+
+def _inflated(pieces: Iterable[bytes], coding: str, head: bytes, most: int) -> Iterator[bytes]:
     make = _maker(coding, head)
-    inflater, size, done = make(), 0, []
+    inflater, size, members = make(), 0, 1
     for piece in pieces:
         waiting = piece
         while waiting:
@@ -66,16 +93,18 @@ def _inflated(pieces: list[bytes], coding: str, head: bytes, most: int) -> list[
                     break  # padding behind the last member
                 if coding != "gzip":
                     raise zlib.error("there is more behind its end")
+                members += 1
+                if members > MOST_MEMBERS:
+                    raise zlib.error(f"it has more than {MOST_MEMBERS} members")
                 inflater = make()  # gzip files may be joined (RFC 1952, 2.2)
             out = inflater.decompress(waiting, _PIECE)
             size += len(out)
             if size > most:
                 raise too_large("more bytes came out of its encoding", most)
-            done.append(out)
+            yield out
             waiting = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
     if not inflater.eof:
         raise FetchError(Reason.TRUNCATED, True, f"the body's {coding} encoding ends too early", http_status=200)
-    return done
 
 
 def _maker(coding: str, head: bytes) -> Callable[[], zlib._Decompress]:

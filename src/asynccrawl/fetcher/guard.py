@@ -82,7 +82,7 @@ class Guard:
         if host == "localhost" or host.endswith(".localhost"):
             if not any(map(self.allows, _LOOPBACKS)):  # RFC 6761, 6.3: whatever a name server may say
                 raise BlockedAddress(f"{host} is this machine{_HINT}")
-        elif host.startswith("[") or host[-1:].isdigit():
+        elif host.startswith("[") or host.rpartition(".")[2].isdigit():  # as names never end (`urls.parse`)
             self._check_address(host.strip("[]"))
 
     def socket(self, addr_info: tuple[Any, ...]) -> socket.socket:

@@ -26,7 +26,7 @@ from .phases import Phase, current
 from .proxy import through_proxy
 from .request_options import RequestOptions
 from .session import open_session
-from .translate import refused, translate
+from .translate import refused, retry_after, translate
 from .watch import Meter, Watch
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -39,7 +39,7 @@ class HttpFetcher:
     """Makes hops over HTTP/1.1. Make one with `await HttpFetcher.open(...)` inside the running loop.
 
     No cookies, no netrc, no proxies from the environment, no redirects followed, no encodings asked for. Retry-After
-    on a redirect and X-Robots-Tag on anything but a picture are passed over: they are not about the picture.
+    on a picture and X-Robots-Tag on anything else are passed over.
     """
 
     def __init__(self, session: aiohttp.ClientSession, settings: Settings, spool: Path, meter: Meter | None) -> None:
@@ -142,14 +142,24 @@ class HttpFetcher:
             data=body.data,
             path=body.path,
             size=body.size,
-            content_type=headers.get("Content-Type"),
-            etag=headers.get("ETag"),
+            content_type=_text(headers.get("Content-Type")),
+            etag=_text(headers.get("ETag")),
             framed=_framed(answer),
         )
 
     async def _undone(self, body: Body, coding: str) -> Body:
-        limits = self._limits
-        return await asyncio.to_thread(undo, body, coding, limits.max_bytes, limits.spool_above, self._spool)
+        return await asyncio.to_thread(undo, body, coding, self._limits, self._spool)
+
+
+def _text(value: str | None) -> str | None:
+    """A header's value as text: aiohttp takes it for UTF-8, and RFC 9110 (5.5) knows of ISO 8859-1 else."""
+    if value is None or value.isascii():
+        return value
+    data = value.encode("utf-8", "surrogateescape")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _framed(answer: aiohttp.ClientResponse) -> bool:
@@ -167,7 +177,8 @@ def _redirect(url: str, answer: aiohttp.ClientResponse) -> Response:
     if not location:
         text = f"the server answered {answer.status} without saying where to"
         raise FetchError(Reason.BAD_REDIRECT, False, text, http_status=answer.status)
-    return Response(url, answer.status, location=location)
+    wait = retry_after(answer.headers, datetime.now(UTC))
+    return Response(url, answer.status, location=location, retry_after=wait)
 
 
 async def _drain(answer: aiohttp.ClientResponse, seconds: float) -> None:

@@ -20,6 +20,7 @@ from .resolver import NotResolved
 
 _STATUS = {403: Reason.HTTP_403, 404: Reason.HTTP_404, 410: Reason.HTTP_410, 429: Reason.HTTP_429}
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+_NOTHING_THERE = {404, 410}
 LONGEST = 999_999_999_999.0
 """The longest wait (seconds) that Retry-After can mean; far beyond any that is kept to."""
 _MOST_WAITS = 8
@@ -29,12 +30,17 @@ _RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}
 
 
 def refused(status: int, headers: Mapping[str, str], now: datetime) -> FetchError:
-    """The error of an answer whose status is no success. 5xx that may pass are retryable, and so is being too fast."""
+    """The error of an answer whose status is no success. 5xx that may pass are retryable, and so is being too fast.
+
+    An answer that says when to come back may pass too (GitHub's 403, a 202 while a picture is being made), unless it
+    says that there is nothing. Whatever its status, its host is left alone for as long as it asks.
+    """
     reason = _STATUS.get(status) or (
         Reason.HTTP_4XX if 400 <= status < 500 else Reason.HTTP_5XX if 500 <= status < 600 else Reason.HTTP_OTHER
     )
-    retryable = status in _TRANSIENT or status >= 520
-    wait = retry_after(headers, now) if retryable else None
+    wait = retry_after(headers, now)
+    passing = status in _TRANSIENT or 520 <= status < 600
+    retryable = passing or (wait is not None and status not in _NOTHING_THERE)
     return FetchError(reason, retryable, f"the server answered {status}", http_status=status, retry_after=wait)
 
 

@@ -40,6 +40,6 @@ class Hosts(dict[str, Host]):
 
     def slow_down(self, name: str, gap: float) -> None:
         """Keep at least `gap` seconds between the starts of two hops of the host, for the rest of the run."""
-        self._gaps[name] = gap
+        gap = self._gaps[name] = max(gap, self._gaps.get(name, 0.0))  # several origins may share a key
         if host := self.get(name):
             host.spacing = max(host.limits.spacing, gap)

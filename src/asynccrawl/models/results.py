@@ -19,6 +19,7 @@ class Response:
 
     Exactly one of `data`, `path` and `location` is set. `path` is a spooled body that its taker removes.
     `framed` is false when only the closing of the connection ended the body, so that its end proves nothing.
+    `retry_after`: seconds that a redirect asks to be left alone for (RFC 9110, 10.2.3).
     """
 
     url: str
@@ -30,6 +31,7 @@ class Response:
     content_type: str | None = None
     etag: str | None = None
     framed: bool = True
+    retry_after: float | None = None
 
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.data, self.path, self.location)) != 1:

@@ -11,6 +11,7 @@ from ..admission import Admitted
 from ..models import Failure, Reason, Record
 from ..report import printable
 from ..settings import Settings
+from ..urls import redacted
 from .figures import LabelCounts, LeftOut
 from .seen import Seen
 
@@ -31,7 +32,8 @@ class _Tally:
     def made(self) -> LeftOut:
         """What it came to."""
         request = self.first.request
-        text = f"{request.key} {request.url}" if request.key else request.url
+        url = redacted(request.url)
+        text = f"{request.key} {url}" if request.key else url
         shown = printable(text, _SHOWN_CHARS), printable(self.detail, _SHOWN_CHARS)
         return LeftOut(self.records, self.first.line or 0, *shown)
 
