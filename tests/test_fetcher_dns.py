@@ -434,7 +434,8 @@ def test_name_servers_that_are(server: str):
 @pytest.mark.parametrize(
     "servers",
     ["127.0.0.1", *((one,) for one in ("", "dns.example", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "1.2.3:53")),
-     *((one,) for one in ("[127.0.0.1]:53", "[::1]", "[::1]:x", "::1]:53", "127.0.0.1:-1", "127.0.0.1:٥٣", 53, None))],
+     *((one,) for one in ("[127.0.0.1]:53", "[::1]", "[::1]:x", "[fe80::1%lo]:53", "::1]:53", "127.0.0.1:-1")),
+     *((one,) for one in ("127.0.0.1:٥٣", 53, None))],
     ids=str,
 )  # fmt: skip
 def test_name_servers_that_are_none(servers: Any):

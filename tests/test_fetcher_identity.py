@@ -112,6 +112,21 @@ def test_user_and_password_of_a_url(url: str, found: tuple[str, str] | None):
     assert urls.user_info(url) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http:/u:pw@h/", "http:/h/"),
+        ("k_1 http:u:pw@h/", "k_1 http:h/"),
+        ("u:pw@h/a.jpg", "h/a.jpg"),
+        ("http://u:p/w@h/", "http://h/"),
+        ("http://h:80/a:b@c", "http://h:80/a:b@c"),
+        ("http://[::1]:80/a@b", "http://[::1]:80/a@b"),
+    ],
+)
+def test_what_was_meant_for_a_password_is_not_shown_either(text: str, shown: str):
+    assert urls.redacted(text) == shown
+
+
 @given(st.text(), st.text(), st.text())
 def test_nothing_shown_holds_them(user: str, password: str, path: str):
     url = f"http://{user}:{password}@h/{path}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import os
+import ssl
 import zlib
 from contextlib import aclosing
 from dataclasses import replace
@@ -29,6 +32,7 @@ from asynccrawl.testing import (
     status,
     unframed,
 )
+from asynccrawl.testing.certificates import Authority
 
 from .conftest import LOOPBACK
 from .fetching import fate
@@ -203,6 +207,23 @@ async def test_headers_that_are_no_utf8_end_no_crawl(server: ImageServer, dest: 
     report = await ac.crawl([server.url("/x")], dest, settings=LOOPBACK, on_outcome=told.append)
     assert report.total == 1
     assert "\xff\xfe" in (told[0].detail or ""), "read as ISO 8859-1, since it is no UTF-8"
+
+
+async def test_a_record_that_is_no_tls_is_a_failure_of_tls(tmp_path: Path):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\nbeginning")
+        await writer.drain()
+        os.write(writer.get_extra_info("socket").fileno(), b"in clear, in the middle of the session")
+
+    pem = tmp_path / "pem"
+    pem.write_bytes(Authority().issue("good", ["127.0.0.1"]))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    settings = replace(LOOPBACK, network=replace(LOOPBACK.network, insecure=True))
+    async with await asyncio.start_server(serve, "127.0.0.1", ssl=context) as server:
+        error = await fate(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x", tmp_path, settings)
+    assert isinstance(error, FetchError) and (error.reason, error.retryable) == (Reason.TLS, True), error
 
 
 async def test_a_handshake_that_is_closed_is_a_failure_of_tls(tmp_path: Path):

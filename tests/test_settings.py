@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from asynccrawl import HostLimits, ListOptions, Network, RetryPolicy, Settings
+from asynccrawl import HostLimits, ListOptions, Network, RetryPolicy, Settings, SettingsError
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,12 @@ from asynccrawl import HostLimits, ListOptions, Network, RetryPolicy, Settings
 def test_what_could_not_be_kept_to_is_refused(group: Any, values: dict[str, Any]):
     with pytest.raises(ValueError, match=next(iter(values))):
         group(**values)
+
+
+@pytest.mark.parametrize("given", [None, 3, "", "\ud800"], ids=repr)
+def test_a_key_that_cannot_be_kept_is_refused(given: Any):
+    with pytest.raises(SettingsError, match="host_key gave"):
+        HostLimits(host_key=lambda host: given).key_of("h")
 
 
 def test_overrides_are_named_by_what_host_key_gives():

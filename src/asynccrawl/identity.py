@@ -48,7 +48,7 @@ def check_headers(headers: Any) -> None:
         if lower in seen:
             raise ValueError(f"headers has {name} twice; join its values with a comma")
         seen.add(lower)
-        if not isinstance(value, str) or _CONTROL.search(value) or not _encodes(value):
+        if not isinstance(value, str) or _CONTROL.search(value) or not encodes(value):
             raise ValueError(f"the value of {name} in headers must be a text on one line, without control characters")
         if lower == "accept-encoding" and value.strip().lower() != "identity":
             raise ValueError(
@@ -83,7 +83,8 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode("ascii")
 
 
-def _encodes(value: str) -> bool:
+def encodes(value: str) -> bool:
+    """Whether UTF-8 can hold a text."""
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .errors import SettingsError
-from .identity import check_headers, proxy_of
+from .identity import check_headers, encodes, proxy_of
 from .models import Reason
 from .urls import BadURL, parse
 
@@ -84,7 +84,8 @@ def _name_servers(servers: Any) -> None:
         try:
             version = ipaddress.ip_address(address[1:-1] if bracketed else address).version
             good = (
-                port.isascii()
+                not (ported and "%" in text)  # c-ares has no form for both
+                and port.isascii()
                 and port.isdigit()
                 and 0 < int(port[:6]) < 65_536
                 and bracketed == (ported and version == 6)
@@ -151,7 +152,7 @@ class HostLimits:
             key = self.host_key(host)
         except Exception as error:
             raise SettingsError(f"host_key raised {error!r} for the host {host!r}") from error
-        if not isinstance(key, str) or not key:
+        if not isinstance(key, str) or not key or not encodes(key):
             raise SettingsError(f"host_key gave {key!r} for the host {host!r}; it must give a text that is not empty")
         return key
 

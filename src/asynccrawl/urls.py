@@ -2,7 +2,8 @@
 
 What a list says is sent byte for byte where it is legal (RFC 3986); only bytes that may not stand in a
 request line are percent-escaped, since re-quoting legal ones breaks signed URLs. A host is what it means: in lower
-case, international names in the form of DNS, IPv4 addresses as four decimal numbers however they are spelled.
+case, international names in the form of DNS, IPv4 addresses as four decimal numbers and IPv6 ones compressed, however
+they are spelled.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _PLAIN = re.compile(
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _ILLEGAL = re.compile(r"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.\-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+(?:%25[a-z0-9_.\-~]+)?\]")
+_HOST = re.compile(r"[a-z0-9_\-](?:[a-z0-9_.\-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+(?:%25[a-z0-9_.\-~]+)?\]")
 _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _QUAD = re.compile(rf"(?:{_BYTE}\.){{3}}{_BYTE}")  # as `_decimal` writes it, and most lists do
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -31,6 +32,8 @@ _RAW_BYTE = re.compile("[\udc80-\udcff]")
 _AUTHORITY_END = re.compile(r"[/?#\\]")
 _AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://([^/?#\\]*@)?")
 _USER_INFO = re.compile(r"//[^/?#\\]*@")
+_MISPLACED = re.compile(r"(?<!\S)((?:https?:)?/{0,2})[^\s/?#\\@:\[]*:(?!\d*(?:[/?#\\\s]|$))\S*@")
+"""What somebody may have meant for user and password in what is no URL, or one with a password that breaks it."""
 _BLANKS = " \t\n\r\f\v"
 _LABEL_CHARS = 63
 _HOST_CHARS = 253
@@ -168,7 +171,8 @@ def _split_port(authority: str) -> tuple[str, int | None]:
         return host, None
     digits = port.lstrip("0")
     if not (port.isascii() and port.isdigit()) or not 1 <= len(digits) <= 5 or int(digits) > 65_535:
-        raise BadURL(f"the port is {port[:20]!r}; it must be a number from 1 to 65535")
+        # Not shown: it may be a piece of a password.
+        raise BadURL("the port is none; it must be a number from 1 to 65535")
     return host, int(digits)
 
 
@@ -185,15 +189,16 @@ def _host(host: str) -> str:
         raise BadURL(f"the host is {host[:60]!r}; that is no host name or address")
     if len(host) > _LABEL_CHARS and max(map(len, host.split("."))) > _LABEL_CHARS:
         raise BadURL(f"a part of the host {host[:60]!r} is longer than {_LABEL_CHARS} characters")
-    return _checked_ipv6(host) if host.startswith("[") else _decimal(host.rstrip("."))
+    return _compressed(host) if host.startswith("[") else _decimal(host.rstrip("."))
 
 
-def _checked_ipv6(host: str) -> str:
+def _compressed(host: str) -> str:
+    """The one spelling of an IPv6 address (RFC 5952), so that it is one host to the limits."""
+    address, percent, zone = host[1:-1].partition("%")
     try:
-        ipaddress.IPv6Address(host[1:-1].partition("%")[0])
+        return f"[{ipaddress.IPv6Address(address)}{percent}{zone}]"
     except ValueError as error:
         raise BadURL(f"the host is {host[:60]!r}; that is no IPv6 address") from error
-    return host
 
 
 def _decimal(host: str) -> str:
@@ -271,7 +276,7 @@ def user_info(url: str) -> tuple[str, str] | None:
 
 def redacted(text: str) -> str:
     """A URL, or a text that may hold some, without user and password: for whatever is shown to somebody."""
-    return _USER_INFO.sub("//", text)
+    return _MISPLACED.sub(r"\1", _USER_INFO.sub("//", text)) if "@" in text else text
 
 
 def carried(base: str, target: str) -> str:

@@ -52,7 +52,7 @@ def undo(body: Body, coding: str, limits: Limits, spool: Path) -> Body:
 
 
 def _pieces(body: Body) -> Iterator[bytes]:
-    with io.BytesIO(body.data) if body.path is None else body.path.open("rb") as file:
+    with body.path.open("rb") if body.path else io.BytesIO(body.data or b"") as file:
         while piece := file.read(_PIECE):
             yield piece
 

@@ -132,6 +132,8 @@ def _connect(error: aiohttp.ClientConnectorError, secure: bool) -> FetchError:
 def _broken(error: Exception) -> FetchError:
     if isinstance(error, BlockedAddress):
         return FetchError(Reason.BLOCKED_ADDRESS, False, str(error))
+    if isinstance(error.__cause__, ssl.SSLError):
+        return FetchError(Reason.TLS, True, f"the TLS connection broke: {_cause(error.__cause__)}")
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return FetchError(Reason.RESET, True, "the server closed the connection without an answer")
     if isinstance(error, ConnectionError) or getattr(error, "errno", None) in _RESET:
