@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,32 @@ async def test_it_is_asked_once_a_host_before_all_else_and_obeyed(server: ImageS
     again = server.audit.count()
     await ac.crawl(urls, dest, settings=OBEDIENT)
     assert server.audit.count() == again, "what robots.txt forbids is settled"
+
+
+@pytest.mark.parametrize("coding", [None, "gzip"])
+async def test_a_file_that_is_larger_than_a_picture_may_be_is_obeyed_all_the_same(
+    server: ImageServer, dest: Path, coding: str | None
+):
+    text = b"# no rule\n" * 100 + b"User-agent: *\nDisallow: /private/\n" + b"# " + bytes(range(32, 127)) * 20_000
+    headers = (("Content-Encoding", coding),) if coding else ()
+    server.add("/robots.txt", Answer(gzip.compress(text) if coding else text, headers=headers))
+    server.add("/private/1.jpg", picture())
+    small = replace(OBEDIENT, limits=replace(OBEDIENT.limits, max_bytes=1_500, spool_above=500))
+    assert verdicts(await crawled([server.url("/private/1.jpg")], dest, small)) == {"robots": 1}
+
+
+async def test_a_file_that_cannot_be_decoded_forbids_for_now(server: ImageServer, dest: Path):
+    server.add("/robots.txt", Answer(b"User-agent: *\nAllow: /\n", headers=(("Content-Encoding", "br"),)))
+    (outcome,) = (await crawled([server.url("/1.jpg")], dest)).values()
+    assert (outcome.reason, outcome.retryable) == ("robots", True)
+
+
+async def test_a_site_that_wants_requests_too_far_apart_is_left_for_another_run(server: ImageServer, dest: Path):
+    server.route(lambda request: Answer(picture()))
+    server.add("/robots.txt", robots("User-agent: *\nCrawl-delay: 3600\n"))
+    outcomes = await crawled([server.url(f"/{n}.jpg") for n in range(3)], dest)
+    assert verdicts(outcomes) == {"robots": 3} and server.audit.count() == 1
+    assert all(outcome.retryable and "3600 s" in (outcome.detail or "") for outcome in outcomes.values())
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 410])

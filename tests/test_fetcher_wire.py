@@ -7,7 +7,7 @@ import gzip
 import os
 import ssl
 import zlib
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,46 @@ async def test_no_picture_lies_under_anothers_name(server: ImageServer, after: f
             assert isinstance(result, ac.Sample), result
             shown[result.request.url] = identified(await result.read())
     assert shown == {url: url for url in urls}
+
+
+@pytest.mark.slow  # a connection rests before it is reused
+async def test_a_picture_that_was_pushed_to_a_busy_connection_is_fetched_again(dest: Path):
+    """The push comes when the connection is in use again, and the true answer a little later."""
+    asked: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pushed = b""
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while path := (await reader.readuntil(b"\r\n\r\n")).split()[1].decode():
+                asked.append(path)
+                writer.write(pushed)
+                await asyncio.sleep(0.04)
+                writer.write(wired(f"{site}{path}"))
+                pushed = wired(f"{site}/pushed.jpg")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        site = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        settings = replace(LOOPBACK, hosts=ac.HostLimits(gap=0.3), retry=ac.RetryPolicy(retries=0))
+        samples = [one async for one in ac.stream([f"{site}/{n}.jpg" for n in range(3)], settings=settings)]
+    assert sorted(asked) == ["/0.jpg", "/1.jpg", "/1.jpg", "/2.jpg"], (
+        "the doubtful one twice, at no cost to its retries"
+    )
+    shown = {s.request.url: identified(await s.read()) for s in samples if isinstance(s, ac.Sample)}
+    assert shown == {f"{site}/{n}.jpg": f"{site}/{n}.jpg" for n in range(3)}
+
+
+async def test_what_a_server_says_before_it_is_asked_answers_nothing(tmp_path: Path):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(wired("http://pushed/"))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(wired("http://asked/"))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        address = ("127.0.0.1", server.sockets[0].getsockname()[1])
+        found = await fate("http://{}:{}/x".format(*address), tmp_path)
+    assert isinstance(found, FetchError) and found.reason is Reason.PROTOCOL, found
 
 
 @pytest.mark.parametrize("extra", [b"x", b"HTTP/1.1 200 OK\r\nX-Pad: aaa", b"HTTP/1.1 200 OK\r\n\r\n"])

@@ -12,7 +12,8 @@ from protego import Protego
 
 from asynccrawl.errors import SettingsError
 from asynccrawl.identity import product_token
-from asynccrawl.robots import MAX_AGE, MAX_BYTES, MAX_DELAY, MAX_WILDCARDS, RETRY_AFTER, Robots, Verdict
+from asynccrawl.models import ROBOTS_BYTES
+from asynccrawl.robots import MAX_AGE, MAX_DELAY, MAX_WILDCARDS, RETRY_AFTER, Robots, Verdict
 from asynccrawl.urls import BadURL
 
 AGENT = "asynccrawl/0.1 (image dataset crawler)"
@@ -213,7 +214,7 @@ def test_the_origins_asked_for_longest_ago_are_forgotten():
 def test_much_text_is_bounded_too():
     robots = Robots(AGENT)
     for n in range(160):  # 80 MiB of rules
-        robots.learn(f"http://h{n}.example", b"User-agent: *\nDisallow: /%d" % n + b"a" * (MAX_BYTES - 40), 200, 0.0)
+        robots.learn(f"http://h{n}.example", b"User-agent: *\nDisallow: /%d" % n + b"a" * (ROBOTS_BYTES - 40), 200, 0.0)
     known = [robots.verdict(f"http://h{n}.example/b", 0.0) is YES for n in range(160)]
     assert 100 < sum(known) < 140 and not any(known[:20]) and all(known[60:])
 
@@ -246,12 +247,12 @@ MANY_AGENTS = b"".join(b"User-agent: a%d\n" % n for n in range(15_000))
         (RULES.replace("\n", "\r").encode(), NO),
         (b"\xff\xff\0\n" + RULES.encode(), NO),
         (b"User-agent: *\nDisallow: /%zz\xff\0\nDisallow: /a", NO),
-        (RULES.encode() + b"#" * (20 * MAX_BYTES), NO),
-        (b"#" * MAX_BYTES + b"\n" + RULES.encode(), YES),  # beyond what is looked at
-        (RULES.encode() + b"Allow: /a" * MAX_BYTES, NO),  # a line that was cut says nothing
+        (RULES.encode() + b"#" * (20 * ROBOTS_BYTES), NO),
+        (b"#" * ROBOTS_BYTES + b"\n" + RULES.encode(), YES),  # beyond what is looked at
+        (RULES.encode() + b"Allow: /a" * ROBOTS_BYTES, NO),  # a line that was cut says nothing
         (b"<!DOCTYPE html><html>\n<p>Disallow: /a\n</html>", YES),
-        (b"\0" * MAX_BYTES, YES),
-        (b"\n" * MAX_BYTES, YES),
+        (b"\0" * ROBOTS_BYTES, YES),
+        (b"\n" * ROBOTS_BYTES, YES),
         (b"\x1f\x8b\x08" + bytes(range(256)) * 2000, YES),
         (b"User-agent: *\nDisallow: /" + b"a" * 10_000_000, YES),
         (MANY_AGENTS + RULES.encode() * 20_000, NO),
@@ -262,7 +263,7 @@ def test_garbage_is_read_for_what_it_holds(body: bytes, verdict: Verdict):
 
 
 def _filled(line: str) -> bytes:
-    return ("User-agent: *\n" + "".join(line.format(n=n) for n in range(MAX_BYTES // len(line)))).encode()
+    return ("User-agent: *\n" + "".join(line.format(n=n) for n in range(ROBOTS_BYTES // len(line)))).encode()
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .errors import SettingsError
 from .identity import product_token
+from .models import ROBOTS_BYTES
 from .urls import Parts, parse
 
 if TYPE_CHECKING:
     from protego import Protego
 
-MAX_BYTES = 512 * 1024
-"""How much of a robots.txt is looked at. RFC 9309 (2.5) asks for 500 KiB at least."""
 MAX_REDIRECTS = 5
 """Redirects of a robots.txt to follow, also to other hosts (RFC 9309, 2.3.1.2). Its rules hold for the first origin."""
 MAX_AGE = 24 * 3600.0
@@ -141,8 +140,8 @@ class Robots:
     def learn(self, origin: str, body: bytes | None, status: int | None, now: float) -> None:
         """What asking `origin` for its robots.txt came to, after redirects.
 
-        status: of the last answer; None for no answer at all (DNS, network, TLS). body: its first MAX_BYTES at least,
-        with content codings undone; None if it did not arrive.
+        status: of the last answer; None for no answer at all (DNS, network, TLS). body: its first ROBOTS_BYTES at
+        least, with content codings undone; None if it did not arrive.
 
         2xx: its rules hold. 4xx, and 3xx after MAX_REDIRECTS: there is no file, everything is allowed (RFC 9309,
         2.3.1.3), also for 401 and 403; but 429 says that the server is busy, not that there is no file, so it counts
@@ -196,10 +195,10 @@ def _origin(parts: Parts) -> str:
 
 def _decoded(body: bytes) -> str:
     """The text of a robots.txt: UTF-8, or UTF-16 if it begins by saying so; without a last line that was cut."""
-    text = body[:MAX_BYTES]
+    text = body[:ROBOTS_BYTES]
     encoding = "utf-16" if text.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     lines = text.decode(encoding, "replace").splitlines(keepends=True)
-    if len(body) >= MAX_BYTES and lines and not lines[-1].endswith(("\n", "\r")):
+    if len(body) >= ROBOTS_BYTES and lines and not lines[-1].endswith(("\n", "\r")):
         lines.pop()
     return "".join(lines)
 

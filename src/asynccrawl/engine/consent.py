@@ -6,7 +6,6 @@ host's limits, tried again, redirected (also to other hosts) through the frontie
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,8 +14,7 @@ from ..errors import FetchError, SettingsError
 from ..frontier import Flight
 from ..models import Hop, Purpose, Reason, Response
 from ..retry import delay
-from ..robots import MAX_BYTES, MAX_REDIRECTS, Robots, Verdict
-from .results import remove_spool
+from ..robots import MAX_REDIRECTS, Robots, Verdict
 from .state import State
 
 _MOST_CAUSES = 10_000
@@ -39,7 +37,22 @@ class Consent:
         verdict = self._verdict(flight.hop)
         if verdict is Verdict.UNREACHABLE:
             return self._causes.get(self._robots.origin_of(flight.hop.url), _UNREACHABLE)
-        return _FORBIDDEN if verdict is Verdict.FORBIDDEN else None
+        if verdict is Verdict.FORBIDDEN:
+            return _FORBIDDEN
+        return self._too_rarely(flight) if verdict is Verdict.ALLOWED else None
+
+    def _too_rarely(self, flight: Flight) -> FetchError | None:
+        """The end of records whose site wants requests further apart than we wait: no crawl would come to its end."""
+        gap = None if flight.hop.purpose is Purpose.ROBOTS else self._gap(flight.hop.url)
+        if gap is None or gap <= self._state.settings.hosts.of(flight.key).max_hold:
+            return None
+        return FetchError(Reason.ROBOTS, True, f"the site's robots.txt asks for {gap:.0f} s between two requests")
+
+    def _gap(self, url: str) -> float | None:
+        try:
+            return self._robots.crawl_delay(url)
+        except urls.BadURL:
+            return None
 
     def waits(self, flight: Flight) -> bool:
         """Whether the flight's hop was parked without a hop in its place.
@@ -59,8 +72,8 @@ class Consent:
             flight.hop = replace(first, url=url, host=hop.host, purpose=Purpose.ROBOTS, gates=origin)
         return asked
 
-    async def answered(self, hop: Hop, answer: Response | FetchError | None) -> None:
-        """A robots hop has ended; None: it was evicted."""
+    def answered(self, hop: Hop, answer: Response | FetchError | None) -> None:
+        """A robots hop has ended; None: it was evicted, or brought what cannot be believed."""
         if answer is None:
             self._go_on(hop)
         elif isinstance(answer, FetchError):
@@ -68,9 +81,7 @@ class Consent:
         elif answer.location is not None:
             self._redirected(hop, answer.location)
         else:
-            body = answer.data if answer.data is not None else await asyncio.to_thread(_head, answer)
-            await remove_spool(answer.path)
-            self._learn(hop, body, answer.http_status)
+            self._learn(hop, answer.data, answer.http_status)
 
     def give_up(self, hop: Hop) -> list[Hop]:
         """The host of a robots hop was given up: the hops that waited for it."""
@@ -87,8 +98,8 @@ class Consent:
 
     def _failed(self, hop: Hop, error: FetchError) -> None:
         pause = delay(self._state.settings.retry, error, hop.attempt, self._state.rng)
-        if error.http_status is not None and 200 <= error.http_status < 300 and not error.retryable:
-            self._learn(hop, b"", error.http_status)  # an empty file, or no content
+        if error.http_status is not None and 200 < error.http_status < 300 and not error.retryable:
+            self._learn(hop, b"", error.http_status)  # no content
         elif pause is None or self._state.frontier.closed(hop.host):
             self._explain(hop, error)
             self._learn(hop, None, error.http_status)
@@ -126,14 +137,8 @@ class Consent:
         waiting = self._parked.pop(hop.gates, [])
         for key in {parked.host for parked in waiting}:
             gap = self._robots.crawl_delay(hop.gates + "/")
-            if gap:
+            if gap and gap <= self._state.settings.hosts.of(key).max_hold:
                 self._state.frontier.slow_down(key, gap)
             self._state.frontier.ungate(key, self._state.clock())
         for parked in reversed(waiting):
             self._go_on(parked)
-
-
-def _head(answer: Response) -> bytes:
-    assert answer.path is not None
-    with answer.path.open("rb") as file:
-        return file.read(MAX_BYTES)

@@ -101,6 +101,9 @@ class Hops:
             await self.hosts.remember(flight.key, answer)
             if isinstance(answer, FetchError):
                 await self._failed(hop, answer)
+            elif answer.doubt and not await answer.doubt.resolved():
+                await remove_spool(answer.path)
+                self._mistaken(hop)
             elif answer.location is not None:
                 await self._redirected(hop, answer.location, answer.retry_after or 0.0)
             else:
@@ -112,8 +115,10 @@ class Hops:
     async def _on_robots(self, flight: Flight, answer: Response | FetchError | None) -> None:
         assert self._consent
         await self.hosts.remember(flight.key, answer)
+        if isinstance(answer, Response) and answer.doubt and not await answer.doubt.resolved():
+            answer = None
         if not self._state.draining:
-            await self._consent.answered(flight.hop, answer)
+            self._consent.answered(flight.hop, answer)
 
     def _ends(self, hop: Hop) -> None:
         """An attempt came to nothing, so its label may need another record."""
@@ -148,6 +153,11 @@ class Hops:
         if not hop.hops:
             self._ends(hop)
         self._go_on(hop, doubtful=True)
+
+    def _mistaken(self, hop: Hop) -> None:
+        """The answer may be one to another request. Its host gets no connection twice now, so the next is sure."""
+        self._ends(hop)
+        self._go_on(replace(Hop.first(hop.record, self._settings.limits.timeout, hop.attempt), elapsed=hop.elapsed))
 
     def _refused(self, hop: Hop, error: FetchError) -> None:
         """The end of a hop whose host was given up. If the host is to get a second chance, the row just waits."""

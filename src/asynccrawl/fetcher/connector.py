@@ -1,9 +1,14 @@
 """A pool that never reuses a connection on which anything arrived unasked.
 
 A server that sends answers nobody asked for may send them a little late, to a connection that is already in use
-again: then nothing tells them from the true answer. So a connection rests before it is reused, longer than such an
-answer usually takes, and a host that was caught once gets no connection twice for the rest of the run. An answer that
-comes later than REST, on a connection that is in use again, cannot be recognised by anybody.
+again: then they look like the true answer. Against that:
+
+- A connection rests before it is reused, longer than its host usually takes to answer.
+- What a reused connection has brought is not believed before that rest is over (`Doubt`): if it was not the true
+  answer, that one comes meanwhile, unasked as it seems.
+- A host that was caught once gets no connection twice for the rest of the run.
+
+So a picture that was pushed can be taken for another only if its server withholds the true one.
 
 Time alone does not prove a rest: while the event loop is busy, what has come waits in the kernel and is not seen. So a
 tick runs through the loop. Between two ticks the loop has looked at all sockets, hence whatever had come before the
@@ -31,9 +36,12 @@ FIRST_REST = 0.2
 """Seconds that the connections of a host rest until one of them has proved clean: on a busy machine 0.05 is soon over,
 and who pushes answers does it from the first one on.
 """
+LONGEST_REST = 0.5
+"""Seconds: no connection rests longer, however slow its host is."""
+KEEPALIVE = 5.0
+"""Seconds an idle connection is kept. Short, since lists name many hosts once and every connection is a descriptor."""
 _TICK = 0.01
-_MOST_CLEARED = 10_000
-_MOST_DISTRUSTED = 10_000
+_MOST_HOSTS = 10_000
 
 
 class CleanConnector(aiohttp.TCPConnector):
@@ -43,7 +51,7 @@ class CleanConnector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._factory: Any = functools.partial(Wire, loop=self._loop)
         self._distrusted: dict[Any, None] = {}
-        self._cleared: dict[Any, None] = {}
+        self._rests: dict[Any, float] = {}  # how long connections rest, of hosts that have proved clean
         self._cramped = False
         self._ticked = 0.0
         self._seen_until = 0.0  # whatever had come before this moment has been delivered
@@ -78,11 +86,15 @@ class CleanConnector(aiohttp.TCPConnector):
     async def _get(self, key: Any, traces: Any) -> Any:
         """The connection that has rested longest, if it has rested enough and nothing has come."""
         kept = self._conns.get(key)
-        rested = self._seen_until - (REST if key in self._cleared else FIRST_REST)
+        rested = self._seen_until - self._rests.get(key, FIRST_REST)
         while kept and kept[0][1] <= rested:
-            protocol = kept[0][0]
-            if isinstance(protocol, Wire) and protocol.resume():
-                self._clear(key)
+            protocol, since = kept[0]
+            # aiohttp would pass over what is too old and take another, which has not been asked.
+            if isinstance(protocol, Wire) and monotonic() - since < KEEPALIVE and protocol.resume():
+                self._rests[key] = self._rests.get(key, REST)
+                _bounded(self._rests)
+                if phase := current.get():
+                    phase.doubt = protocol.doubt
                 return await super()._get(key, traces)
             kept.popleft()
             protocol.close()
@@ -94,9 +106,18 @@ class CleanConnector(aiohttp.TCPConnector):
         if protocol._buffer:
             self.distrust(key)
         unwanted = alien or self._cramped or key in self._distrusted
+        if protocol.doubt:
+            protocol.doubt.settles(self._rest(key, protocol.waited), alien or key in self._distrusted)
         super()._release(key, protocol, should_close=should_close or unwanted)
         if self._ticking is None and self._conns:
             self._tick()
+
+    def _rest(self, key: Any, waited: float) -> float:
+        """How long a connection rests whose host took `waited` seconds to answer: twice what it takes at most."""
+        if key not in self._rests:
+            return FIRST_REST
+        self._rests[key] = min(LONGEST_REST, max(REST, 2.0 * waited, 0.9 * self._rests[key]))
+        return self._rests[key]
 
     def _tick(self) -> None:
         self._seen_until, self._ticked = self._ticked, monotonic()
@@ -111,16 +132,18 @@ class CleanConnector(aiohttp.TCPConnector):
             protocol.on_unasked = None  # type: ignore[attr-defined]
             protocol.close()
 
-    def _clear(self, key: Any) -> None:
-        self._cleared[key] = None
-        if len(self._cleared) > _MOST_CLEARED:
-            del self._cleared[next(iter(self._cleared))]
-
     def distrust(self, key: Any) -> None:
         """A host has sent what nobody asked for: its connections are closed, and none is used twice from now on."""
         self._distrusted[key] = None
-        if len(self._distrusted) > _MOST_DISTRUSTED:
-            del self._distrusted[next(iter(self._distrusted))]
+        _bounded(self._distrusted)
         for protocol, _ in self._conns.pop(key, ()):
             protocol.on_unasked = None  # type: ignore[attr-defined]
+            if protocol.doubt:  # type: ignore[attr-defined]
+                protocol.doubt.justified = True  # type: ignore[attr-defined]
             protocol.close()
+
+
+def _bounded(hosts: dict[Any, Any]) -> None:
+    """Forget the oldest of too many."""
+    if len(hosts) > _MOST_HOSTS:
+        del hosts[next(iter(hosts))]

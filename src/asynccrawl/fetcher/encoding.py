@@ -44,11 +44,25 @@ def undo(body: Body, coding: str, limits: Limits, spool: Path) -> Body:
     try:
         return _kept(_inflated(itertools.chain((first,), pieces), coding, first[:2], limits.max_bytes), limits, spool)
     except zlib.error as error:
-        text = f"the body's {coding} encoding is damaged: {error}"
-        raise FetchError(Reason.PROTOCOL, False, text, http_status=200) from error
+        raise _damaged(coding, error) from error
     finally:
         if body.path is not None:
             body.path.unlink(missing_ok=True)
+
+
+def undo_beginning(data: bytes, coding: str, most: int) -> bytes:
+    """The first `most` bytes of what the beginning of a body comes to. Raises FetchError (protocol)."""
+    if coding == "gzip" and not data.startswith(_GZIP):
+        return data[:most]
+    try:
+        return _maker(coding, data[:2])().decompress(data, most)
+    except zlib.error as error:
+        raise _damaged(coding, error) from error
+
+
+def _damaged(coding: str, error: zlib.error) -> FetchError:
+    text = f"the body's {coding} encoding is damaged: {error}"
+    return FetchError(Reason.PROTOCOL, False, text, http_status=200)
 
 
 def _pieces(body: Body) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from yarl import URL
 from .. import urls
 from ..errors import CrawlError, FetchError
 from ..identity import product_token
-from ..models import Hop, Purpose, Reason, Response
+from ..models import ROBOTS_BYTES, Hop, Purpose, Reason, Response
 from ..settings import Settings
 from .body import Body, check_length, read_body
 from .connector import CleanConnector
 from .consent import opt_out
-from .encoding import coding_of, undo
+from .encoding import coding_of, undo, undo_beginning
 from .guard import Guard
 from .phases import Phase, current
 from .proxy import through_proxy
@@ -73,7 +74,8 @@ class HttpFetcher:
         current.set(phase)
         try:
             async with asyncio.timeout(hop.seconds_left) as scope:
-                return await self._exchange(hop, phase, Watch(scope, phase, self._limits, self._meter, heard))
+                answer = await self._exchange(hop, phase, Watch(scope, phase, self._limits, self._meter, heard))
+            return replace(answer, doubt=phase.doubt) if phase.doubt else answer
         except (FetchError, CrawlError):
             raise
         except Exception as error:
@@ -113,8 +115,9 @@ class HttpFetcher:
         async with get as answer:
             watch.head()
             if answer.status == 200:
-                if hop.purpose is Purpose.IMAGE:
-                    self._check_consent(answer)
+                if hop.purpose is Purpose.ROBOTS:
+                    return await self._read_robots(url, answer, watch)
+                self._check_consent(answer)
                 return await self._read(url, answer, watch)
             await _drain(answer, min(_DRAIN_SECONDS, watch.seconds_left / 2))
             if answer.status in _REDIRECTS:
@@ -146,6 +149,18 @@ class HttpFetcher:
             etag=_text(headers.get("ETag")),
             framed=_framed(answer),
         )
+
+    async def _read_robots(self, url: str, answer: aiohttp.ClientResponse, watch: Watch) -> Response:
+        """The beginning of a robots.txt: what is behind it does not matter, and `max_bytes` is about pictures."""
+        coding = coding_of(", ".join(answer.headers.getall("Content-Encoding", ())))
+        data = bytearray()
+        async with aclosing(watch.chunks(answer.content)) as chunks:
+            async for chunk in chunks:
+                data += chunk
+                if len(data) >= ROBOTS_BYTES:
+                    break
+        text = undo_beginning(bytes(data), coding, ROBOTS_BYTES) if coding else bytes(data[:ROBOTS_BYTES])
+        return Response(url, answer.status, data=text, size=len(text))
 
     async def _undone(self, body: Body, coding: str) -> Body:
         return await asyncio.to_thread(undo, body, coding, self._limits, self._spool)

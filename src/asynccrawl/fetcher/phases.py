@@ -8,15 +8,19 @@ from dataclasses import dataclass
 
 from ..errors import FetchError
 from ..models import Reason
+from .wire import Doubt
 
 
 @dataclass(slots=True)
 class Phase:
-    """The phase of one hop: `connecting`, `resolving`, `head` or `body`. `socket`: the last one that was made."""
+    """The phase of one hop: `connecting`, `resolving`, `head` or `body`. `socket`: the last one that was made.
+    `doubt`: of an answer on a connection that was used before.
+    """
 
     name: str = "connecting"
     socket: socket.socket | None = None
     fresh: bool = False
+    doubt: Doubt | None = None
 
     def timed_out(self, secure: bool, seconds: float) -> FetchError:
         """The error of a hop that ran into a limit of `seconds` here. `secure`: it was to use TLS."""

@@ -12,14 +12,12 @@ import aiohttp
 
 from ..errors import SettingsError
 from ..settings import Network, Settings
-from .connector import CleanConnector
+from .connector import KEEPALIVE, CleanConnector
 from .guard import Guard
 from .phases import current
 from .proxy import EVERYWHERE
 from .resolver import Resolver
 
-_KEEPALIVE = 5.0
-"""Seconds an idle connection is kept. Short, since lists name many hosts once and every connection is a descriptor."""
 _BUFFER = 2**18
 _PACED_BUFFER = 2**14
 """Bytes that a connection may receive before they are read; little where bytes a second are limited."""
@@ -37,7 +35,7 @@ async def open_session(settings: Settings) -> aiohttp.ClientSession:
         socket_factory=functools.partial(
             _socket, Guard(network.allow_net if network.proxy is None else EVERYWHERE), paced
         ),
-        keepalive_timeout=_KEEPALIVE,
+        keepalive_timeout=KEEPALIVE,
     )
     session = aiohttp.ClientSession(
         connector=connector,

@@ -7,7 +7,11 @@ without length for whole when the connection was reset. Everything overridden he
 
 from __future__ import annotations
 
+import asyncio
+import select
 from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -20,10 +24,33 @@ MAX_INTERIMS = 100
 _SLICE = 2_048
 
 
+@dataclass(slots=True)
+class Doubt:
+    """Whether what a reused connection brought was pushed before we asked. `justified`: it was, or may have been."""
+
+    justified: bool = False
+    until: float = 0.0
+
+    def settles(self, seconds: float, justified: bool) -> None:
+        """The answer was read; it is to be believed if nothing comes behind it within `seconds`."""
+        self.until = monotonic() + seconds
+        self.justified |= justified
+
+    async def resolved(self) -> bool:
+        """Whether the answer can be believed; waits as long as that is not known."""
+        if not self.justified:
+            await asyncio.sleep(self.until - monotonic())
+            await asyncio.sleep(0)  # whatever has come by now is delivered
+        return not self.justified
+
+
 class Wire(ResponseHandler):
     """One connection. While it rests in the pool nothing may arrive; what does calls `on_unasked` and closes it."""
 
     on_unasked: Callable[[], None] | None = None
+    doubt: Doubt | None = None
+    waited = 0.0  # seconds until the last answer began
+    _asked = 0.0
     _interims = 0
     _headed = False
 
@@ -38,6 +65,7 @@ class Wire(ResponseHandler):
     def resume(self) -> bool:
         """The connection leaves the pool for another request; False if it may not be used for one."""
         self.on_unasked = None
+        self.doubt = Doubt()
         return self.is_connected() and not self.should_close
 
     def data_received(self, data: bytes) -> None:
@@ -46,6 +74,8 @@ class Wire(ResponseHandler):
             unasked, self.on_unasked = self.on_unasked, None
             self.force_close()
             self.close()
+            if self.doubt:
+                self.doubt.justified = True
             unasked()
             return
         if self._headed or (not self._interims and data[:5] == b"HTTP/" and data[9:10] != b"1"):
@@ -74,12 +104,17 @@ class Wire(ResponseHandler):
                 return
         else:
             self._headed = True
+            self.waited = monotonic() - self._asked
         super().feed_data(data, size)
 
     def set_response_params(self, **params: Any) -> None:
-        """A request begins."""
+        """A request begins. What has come before it answers nothing."""
         self._interims = 0
         self._headed = False
+        self._asked = monotonic()
+        if self._tail or (not self.doubt and not _encrypted(self.transport) and _readable(self.transport)):
+            self._tail = b""
+            self.set_exception(HttpProcessingError(code=400, message="it came before anything was asked"))
         super().set_response_params(**params)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -97,3 +132,16 @@ class Wire(ResponseHandler):
             return parser.feed_eof() is not None
         except Exception:
             return True
+
+
+def _encrypted(transport: Any) -> bool:
+    """Whether the connection uses TLS, whose own messages come unasked too."""
+    return transport is None or transport.get_extra_info("ssl_object") is not None
+
+
+def _readable(transport: Any) -> bool:
+    """Whether bytes, or the connection's end, wait in the socket although the loop has not come to read them yet."""
+    number = transport.get_extra_info("socket").fileno()
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,13 +1,25 @@
 """The values that travel through a crawl: frozen, slotted, checked when made."""
 
 from .reason import Reason, Status
-from .records import HEX_DIGITS, NAME_BYTES, Hop, Purpose, Record, Request, is_hash, safe_name, suffixed
+from .records import (
+    HEX_DIGITS,
+    NAME_BYTES,
+    ROBOTS_BYTES,
+    Hop,
+    Purpose,
+    Record,
+    Request,
+    is_hash,
+    safe_name,
+    suffixed,
+)
 from .results import Failure, Outcome, Response, Result, Sample
 from .tally import Tally
 
 __all__ = [
     "HEX_DIGITS",
     "NAME_BYTES",
+    "ROBOTS_BYTES",
     "Failure",
     "Hop",
     "Outcome",

@@ -106,6 +106,10 @@ def safe_name(text: str, digested: str) -> str:
     return made and suffixed(made, digested)
 
 
+ROBOTS_BYTES = 512 * 1024
+"""How much of a robots.txt is looked at. RFC 9309 (2.5) asks for 500 KiB at least."""
+
+
 class Purpose(enum.StrEnum):
     """What a hop is for: a record's picture, or the robots.txt that its host waits for."""
 

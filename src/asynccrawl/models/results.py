@@ -7,10 +7,17 @@ import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from .reason import Reason, Status
 from .records import Record, Request
+
+
+class Doubt(Protocol):
+    """Whether an answer is the one to its request."""
+
+    async def resolved(self) -> bool:
+        """Whether it can be believed; waits a moment until that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,7 @@ class Response:
 
     Exactly one of `data`, `path` and `location` is set. `path` is a spooled body that its taker removes.
     `framed` is false when only the closing of the connection ended the body, so that its end proves nothing.
+    `doubt`: set when it is not certain yet whether the server was answering this request.
     `retry_after`: seconds that a redirect asks to be left alone for (RFC 9110, 10.2.3).
     """
 
@@ -32,6 +40,7 @@ class Response:
     etag: str | None = None
     framed: bool = True
     retry_after: float | None = None
+    doubt: Doubt | None = None
 
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.data, self.path, self.location)) != 1:
