@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from .decoder import ThreadDecoder
 from .durability import Checkpoints
 from .engine import Engine
-from .errors import StorageError
+from .errors import SettingsError, StorageError
 from .fetcher import HttpFetcher
 from .job import Job
 from .ledger import FILE_NAME, Ledger, Lock
@@ -30,7 +30,7 @@ from .recovery import Recovery
 from .robots import Robots
 from .screening import Screening
 from .settings import Settings
-from .sinks import DirectorySink, Sink, close_sink, suits_a_crawl
+from .sinks import DirectorySink, Sink, WebDatasetSink, close_sink, in_shard, suits_a_crawl
 from .sources import ListFile, entries
 from .subset import load_labels
 
@@ -64,12 +64,12 @@ async def open_crawl(
         checkpoints = Checkpoints(root, ledger) if settings.durability == "checkpoint" else None
         if checkpoints:
             stack.push_async_exit(partial(_end_checkpoints, checkpoints))
-        store = sink if sink is not None else DirectorySink(root, sync=settings.durability == "file")
+        store = sink if sink is not None else await _own_sink(root, settings, ledger)
         stack.push_async_callback(close_sink, store)
         screening = await asyncio.to_thread(Screening, settings.image)
         decoder = ThreadDecoder(settings.image)
         stack.push_async_callback(decoder.aclose)
-        recovery = Recovery(root, ledger, decoder, screening) if sink is None else None
+        recovery = Recovery(root, ledger, decoder, screening) if isinstance(store, DirectorySink) and not sink else None
         if recovery:
             await recovery.settle(Recorder(screening, store, ledger, on_outcome, None, checkpoints))
         quota = await _quota(settings, ledger)
@@ -95,6 +95,20 @@ async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
         decoder = ThreadDecoder(settings.image)
         stack.push_async_callback(decoder.aclose)
         yield await _job(stack, urls, settings, _Parts(ledger, recorder, decoder, quota), room / "spool")
+
+
+async def _own_sink(root: Path, settings: Settings, ledger: Ledger) -> Sink:
+    """The sink that the settings name. Raises SettingsError where DEST was begun with the other one."""
+    path = await ledger.saved_path()
+    if path is not None and in_shard(path) != (settings.sink == "webdataset"):
+        found, name = ("shards", "webdataset") if in_shard(path) else ("class directories", "directory")
+        raise SettingsError(f"{root} holds {found}: go on with `sink` {name}, or name another directory")
+    if settings.sink == "directory":
+        return DirectorySink(root, sync=settings.durability == "file")
+    wanted = settings.list.only_labels
+    # Each batch is synced, at a cost that one file makes small: rows are never ahead of their pictures, and need no
+    # checking after a power cut.
+    return WebDatasetSink(root, known=sorted(wanted) if wanted else None, sync=settings.durability != "process")
 
 
 async def _end_checkpoints(checkpoints: Checkpoints, kind: type[BaseException] | None, *_: object) -> None:

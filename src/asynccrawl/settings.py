@@ -322,10 +322,12 @@ class Settings:
 
     durability: what a power cut may cost. `checkpoint`: pictures of the last 5 seconds, 1,000 at most, are fetched
     again; `file`: nothing, but each file is waited for; `process`: nothing is promised but for a crash of the process.
+    sink: how pictures are stored. `directory`: a directory a class, a file a picture; `webdataset`: tar shards.
     """
 
     concurrency: int = 100
     durability: str = "checkpoint"
+    sink: str = "directory"
     hosts: HostLimits = HostLimits()
     retry: RetryPolicy = RetryPolicy()
     limits: Limits = Limits()
@@ -336,7 +338,8 @@ class Settings:
     def __post_init__(self) -> None:
         _whole(self, 1, "concurrency")
         _one_of(self, "durability", ("checkpoint", "process", "file"))
-        for f in fields(self)[2:]:
+        _one_of(self, "sink", ("directory", "webdataset"))
+        for f in fields(self)[3:]:
             if type(getattr(self, f.name)) is not type(f.default):
                 raise TypeError(f"Settings.{f.name} must be a {type(f.default).__name__}")
 

@@ -111,6 +111,8 @@ _FETCH_OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--durability", default="checkpoint", show_default=True,
                  type=click.Choice(["checkpoint", "process", "file"]),
                  help="What a power cut may cost: the last 5 seconds, what the system likes, or nothing."),
+    click.option("--sink", default="directory", show_default=True, type=click.Choice(["directory", "webdataset"]),
+                 help="How pictures are stored: a directory a class, or tar shards."),
     click.option("--ignore-opt-out", is_flag=True, help="Keep pictures marked noai or noindex by their server."),
 ]  # fmt: skip
 
@@ -144,7 +146,7 @@ def settings_of(o: dict[str, Any]) -> Settings:
     try:
         return Settings(
             concurrency=o["concurrency"],
-            **_given(o, "durability"),
+            **_given(o, "durability", "sink"),
             hosts=HostLimits(**_given(o, "per_host", "rate")),
             retry=RetryPolicy(**_given(o, "retries")),
             limits=Limits(**_given(o, "timeout", "sleep", "max_bytes", "limit_rate")),

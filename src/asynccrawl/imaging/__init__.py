@@ -1,6 +1,23 @@
-"""Bytes -> facts, or InvalidImage: what a body is, whether all of it is there, and whether it decodes."""
+"""Bytes -> facts, or InvalidImage: what a body is, whether all of it is there, and whether it decodes.
 
+And bytes -> bytes, for exports alone: pictures of one size in one encoding.
+"""
+
+from .conversion import Conversion, Converted, Encoding, convert
 from .examine import examine
 from .facts import EXTENSIONS, Facts
+from .mean import MeanPicture
+from .resizing import RESIZE_MODES, ResizeMode
 
-__all__ = ["EXTENSIONS", "Facts", "examine"]
+__all__ = [
+    "EXTENSIONS",
+    "RESIZE_MODES",
+    "Conversion",
+    "Converted",
+    "Encoding",
+    "Facts",
+    "MeanPicture",
+    "ResizeMode",
+    "convert",
+    "examine",
+]

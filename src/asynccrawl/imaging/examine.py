@@ -6,7 +6,7 @@ import functools
 import hashlib
 import io
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -57,6 +57,14 @@ def _recognised(head: bytes, policy: ImagePolicy, content_type: str | None) -> s
         known = "is not among the formats kept" if name in FORMATS else "is not a format that is decoded"
         raise InvalidImage(Reason.UNSUPPORTED_FORMAT, f"{name} {known}{said}")
     raise InvalidImage(Reason.NOT_AN_IMAGE, f"its first bytes are {name or 'no known format'}{said}")
+
+
+def open_picture(data: Buffer, formats: Container[str]) -> ImageFile:
+    """The picture, opened and not decoded. Raises InvalidImage for none of `formats`, and what Pillow raises."""
+    name = sniff(data[:HEAD_BYTES])
+    if name is None or name not in formats:
+        raise InvalidImage(Reason.NOT_AN_IMAGE, f"its first bytes are {name or 'no known format'}")
+    return _factories()[name](_file(data))
 
 
 def _looked_at(format_: str, data: Buffer, policy: ImagePolicy) -> Opened:

@@ -153,6 +153,10 @@ class Ledger:
         """How many saved pictures there should be in each directory."""
         return await self._do(strays.saved_by_directory, self._db)
 
+    async def saved_path(self) -> str | None:
+        """The path of one saved picture; None while there is none."""
+        return await self._do(strays.saved_path, self._db)
+
     async def remember_strays(self, paths: Sequence[str]) -> int:
         """Remember, for this run, those of `paths` that are no saved row's; returns how many they are."""
         return await self._do(self._in_transaction, strays.remember, self._db, paths)

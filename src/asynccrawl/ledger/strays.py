@@ -20,6 +20,12 @@ def saved_by_directory(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute(sql).fetchall())
 
 
+def saved_path(connection: sqlite3.Connection) -> str | None:
+    """The path of one saved picture; None while there is none."""
+    sql = "SELECT path FROM records WHERE status='saved' AND path IS NOT NULL LIMIT 1"
+    return next((path for (path,) in connection.execute(sql).fetchall()), None)
+
+
 def remember(connection: sqlite3.Connection, paths: Sequence[str]) -> int:
     """Remember those of `paths` that are no saved row's; returns how many they are."""
     names = {path: PurePosixPath(path).stem.lower() for path in paths}

@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from .files import move, set_aside
 from .layout import format_of
+from .shelf import SHARD
+from .webdataset_reader import place_in
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -30,8 +32,11 @@ class Finding(enum.Enum):
 def check_file(root: Path, path: str, size: int | None, sha256: str | None) -> Finding:
     """Compare the file `path` (with slashes, below `root`) with its size in bytes and its SHA-256, as far as known.
 
-    A link, or anything else that is no file, counts as missing. Raises OSError when it cannot be read.
+    `000003.tar/name.jpg` is a picture in a shard. A link, or anything else that is no file, counts as missing. Raises
+    OSError when it cannot be read.
     """
+    if in_shard(path):
+        return _check_sharded(root, path, size, sha256)
     try:
         with _directory(root, path) as (directory, name), os.fdopen(os.open(name, _FILE, dir_fd=directory), "rb") as f:
             if size is not None and os.fstat(f.fileno()).st_size != size:
@@ -43,6 +48,23 @@ def check_file(root: Path, path: str, size: int | None, sha256: str | None) -> F
         if error.errno in _GONE:
             return Finding.MISSING
         raise
+
+
+def in_shard(path: str) -> bool:
+    """Whether a path is that of a picture in a shard, `000003.tar/name.jpg`."""
+    return SHARD.fullmatch(path.partition("/")[0]) is not None
+
+
+def _check_sharded(root: Path, path: str, size: int | None, sha256: str | None) -> Finding:
+    place = place_in(root, path)
+    if place is None:
+        return Finding.MISSING
+    shard, offset, length = place
+    if size is not None and length != size:
+        return Finding.SIZE
+    with shard.open("rb") as file:
+        data = os.pread(file.fileno(), length, offset)
+    return Finding.SAME if sha256 in (None, hashlib.sha256(data).hexdigest()) else Finding.HASH
 
 
 def put_aside(root: Path, path: str) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,21 +15,7 @@ from .linking import Linking
 from .store import remove, store
 from .threads import in_thread
 from .tree import Tree
-
-_HOW_TO_GO_ON = {
-    errno.ENOSPC: "make room there",
-    errno.EDQUOT: "make room in the quota",
-    errno.EROFS: "make the file system writable",
-    errno.EIO: "see to the disk",
-    errno.EACCES: "give the right to write there",
-    errno.EPERM: "give the right to write there",
-    errno.ENOENT: "bring the directory back",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
-}
-_TRIES, _PAUSE = 200, 0.1
-"""How often, and with how many seconds between, file descriptors are waited for: connections that end free theirs, idle
-ones after 15 seconds."""
+from .trouble import patiently, storage_error
 
 
 class DirectorySink:
@@ -91,14 +75,10 @@ class DirectorySink:
 
     def _write(self, batch: Sequence[Sample]) -> list[str | Failure]:
         with self._writing:
-            for tries_left in reversed(range(_TRIES)):
-                try:
-                    return self._write_all(batch)
-                except OSError as error:
-                    if error.errno not in (errno.EMFILE, errno.ENFILE) or not tries_left:
-                        raise self._error(Path(error.filename or self._dest), error) from error
-                time.sleep(_PAUSE)
-        raise AssertionError("unreachable")
+            try:
+                return patiently(lambda: self._write_all(batch))
+            except OSError as error:
+                raise storage_error(Path(error.filename or self._dest), error) from error
 
     def _write_all(self, batch: Sequence[Sample]) -> list[str | Failure]:
         self._prepare()
@@ -137,7 +117,7 @@ class DirectorySink:
             except FileNotFoundError:
                 return  # no destination, so nothing of ours in it
             except OSError as error:
-                raise self._error(self._dest, error) from error
+                raise storage_error(self._dest, error) from error
 
     def _close(self) -> None:
         with self._writing:
@@ -148,7 +128,3 @@ class DirectorySink:
             with suppress(OSError, StorageError), Tree(self._dest) as tree:
                 tree.sweep()
                 tree.remove_temporary()
-
-    def _error(self, path: Path, error: OSError) -> StorageError:
-        how = _HOW_TO_GO_ON.get(error.errno or 0, "mend it")
-        return StorageError(f"{path}: cannot be stored: {error.strerror or error}; {how}, then run again to go on")

@@ -52,10 +52,15 @@ def place_of(sample: Sample) -> Place:
     """Where `sample` goes. Raises Refused (bad_name) when a part of its path would lead elsewhere."""
     label = directory_of(sample)
     directories = (label,) if sample.split is None else (sample.split, label)
-    file = f"{sample.name}.{_EXTENSION.get(sample.format, sample.format)}"
+    file = f"{sample.name}.{extension_of(sample.format)}"
     for part in (*directories, file):
         _check(part)
     return Place(directories, file)
+
+
+def extension_of(format_: str) -> str:
+    """The extension of a format's files."""
+    return _EXTENSION.get(format_, format_)
 
 
 def directory_of(one: Sample | Record) -> str:
