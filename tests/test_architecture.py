@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "listing": BASE | {"sources", "admission", "ledger", "engine"},
     "job": MIDDLE | {"engine", "recorder", "recovery", "listing"},
     "opening": MIDDLE | {"engine", "recorder", "job", "listing", "subset", "quota", "recovery"},
-    "building": BASE | {"subset", "sinks", "ledger"},
+    "building": BASE | {"subset", "sinks", "ledger", "imaging"},
     "verifying": BASE | {"sinks", "ledger"},
     "planning": BASE | {"sources", "admission", "report", "subset"},
     "api": MIDDLE | {"recorder", "job", "opening"},
@@ -129,10 +129,11 @@ def test_everything_public_is_documented(path: Path):
 
 def test_the_public_names_are_these():
     assert set(asynccrawl.__all__) == {
-        "CrawlError", "DestinationBusy", "DirectorySink", "Failure", "Grouping", "HostLimits", "ImagePolicy",
-        "Limits", "ListError", "ListOptions", "MemorySink", "Network", "NullSink", "Outcome", "Plan", "Reason",
-        "Report", "Request", "RetryPolicy", "Sample", "Settings", "SettingsError", "Sink", "Status", "StorageError",
-        "SubsetReport", "SubsetSink", "TeeSink", "build_subset", "crawl", "crawl_sync", "plan", "stream",
+        "CrawlError", "DestinationBusy", "DirectorySink", "ExportReport", "Failure", "Grouping", "HostLimits",
+        "ImagePolicy", "Limits", "ListError", "ListOptions", "MemorySink", "Network", "NullSink", "Outcome", "Plan",
+        "Reason", "Report", "Request", "RetryPolicy", "Sample", "Settings", "SettingsError", "Sink", "Status",
+        "StorageError", "SubsetReport", "SubsetSink", "TeeSink", "WebDatasetSink", "build_subset", "crawl",
+        "crawl_sync", "export", "plan", "stream",
     }  # fmt: skip
     assert all(hasattr(asynccrawl, name) for name in asynccrawl.__all__)
 
@@ -142,6 +143,6 @@ def test_importing_loads_no_extra_and_nothing_of_the_command():
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
-    extras = {"skimage", "sklearn", "numpy", "pyarrow", "datasets", "cryptography", "protego"}
+    extras = {"skimage", "sklearn", "numpy", "pyarrow", "lmdb", "PIL", "datasets", "cryptography", "protego"}
     assert not loaded & extras
     assert not loaded & {"rich", "click", "uvloop", "asynccrawl.testing", "asynccrawl.cli"}

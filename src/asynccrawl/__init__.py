@@ -6,13 +6,13 @@ print(report)
 """
 
 from .api import crawl, crawl_sync, stream
-from .building import SubsetReport, build_subset
+from .building import ExportReport, SubsetReport, build_subset, export
 from .errors import CrawlError, DestinationBusy, ListError, SettingsError, StorageError
 from .models import Failure, Outcome, Reason, Request, Sample, Status
 from .planning import Plan, plan
 from .report import Report
 from .settings import HostLimits, ImagePolicy, Limits, ListOptions, Network, RetryPolicy, Settings
-from .sinks import DirectorySink, MemorySink, NullSink, Sink, SubsetSink, TeeSink
+from .sinks import DirectorySink, MemorySink, NullSink, Sink, SubsetSink, TeeSink, WebDatasetSink
 from .subset import Grouping
 
 __version__ = "0.1.0"
@@ -21,6 +21,7 @@ __all__ = [
     "CrawlError",
     "DestinationBusy",
     "DirectorySink",
+    "ExportReport",
     "Failure",
     "Grouping",
     "HostLimits",
@@ -46,9 +47,11 @@ __all__ = [
     "SubsetReport",
     "SubsetSink",
     "TeeSink",
+    "WebDatasetSink",
     "build_subset",
     "crawl",
     "crawl_sync",
+    "export",
     "plan",
     "stream",
 ]

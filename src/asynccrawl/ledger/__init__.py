@@ -1,5 +1,6 @@
 """The crash-safe record of a crawl, one row a record, and the backlog that the engine refills from."""
 
+from .describing import kinds_of_extra, outcomes_of, suspects
 from .lock import Lock
 from .reader import manifest, reading, row_of, stored_after, stored_count, tally
 from .rows import Stored
@@ -10,10 +11,13 @@ __all__ = [
     "Ledger",
     "Lock",
     "Stored",
+    "kinds_of_extra",
     "manifest",
+    "outcomes_of",
     "reading",
     "row_of",
     "stored_after",
     "stored_count",
+    "suspects",
     "tally",
 ]

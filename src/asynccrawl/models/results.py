@@ -54,7 +54,7 @@ class Sample:
     The bytes are in `data`, or in the file `path` (`temporary`: a spooled body that the sink may move; in `stream`
     it lasts until the next item). `format` is the decoded one (`jpeg`, `png`, ...), `width` and `height` are
     pixels, `mode` is Pillow's, `bytes` and `sha256` (hex) are of what is stored. Read back from a plain folder its
-    URL and hashes may be None. `shard` is the record's.
+    URL and hashes may be None. `shard` is the record's; `source` is the file that a converted picture was made from.
     """
 
     request: Request
@@ -80,6 +80,7 @@ class Sample:
     etag: str | None = None
     detail: str | None = None
     shard: int | None = None
+    source: Path | None = None
 
     def __post_init__(self) -> None:
         if (self.data is None) == (self.path is None):

@@ -12,9 +12,10 @@ from pathlib import Path
 from ..errors import ListError
 from ..models import Request, Sample
 from .layout import format_of
+from .listing import Listed
 from .shard import part_of
 from .shelf import SHARD, shards_in
-from .tar import held_in, mapped
+from .tar import content, facts_of, held_in, mapped
 
 
 def read_webdataset(path: str | os.PathLike[str]) -> Iterator[Sample]:
@@ -65,6 +66,42 @@ def _sample(ordinal: int, shard: Path, members: dict[str, bytes]) -> Sample | No
         width=facts.get("width"), height=facts.get("height"), mode=facts.get("mode"), bytes=len(data),
         sha256=facts.get("sha256"), final_url=facts.get("final_url"),
     )  # fmt: skip
+
+
+def list_shards(root: Path) -> Iterator[Listed]:
+    """The pictures of a directory's shards, in their order, as far as their `.json` names them. Raises ListError."""
+    try:
+        for shard in shards_in(root):
+            match = SHARD.fullmatch(shard.name)
+            with mapped(shard) as data:
+                for held in held_in(data):
+                    facts, picture = facts_of(data, held), held.picture
+                    if picture is not None:
+                        path = f"{shard.name}/{held.key}.{picture[0]}"
+                        split = match["split"] if match else None
+                        yield Listed(split, facts.get("label"), facts.get("name", held.key), path)
+    except (OSError, ValueError) as error:
+        raise ListError(f"{root}: its shards cannot be read: {error}") from error
+
+
+def sample_in(root: Path, listed: Listed, ordinal: int) -> Sample:
+    """A listed picture as a sample with its bytes. Raises ListError when it is no longer there."""
+    place = place_in(root, listed.path)
+    if place is None:
+        raise ListError(f"{root / listed.path}: it is no longer there; is somebody changing the data set?")
+    shard, offset, size = place
+    key, _, extension = listed.path.partition("/")[2].partition(".")
+    facts = place_in(root, f"{shard.name}/{key}.json")
+    with mapped(shard) as data:
+        members = {
+            "__key__": key.encode(),
+            extension: content(data, offset, size),
+        }
+        if facts is not None:
+            members["json"] = content(data, *facts[1:])
+    sample = _sample(ordinal, shard, members)
+    assert sample is not None
+    return sample
 
 
 def place_in(root: Path, path: str) -> tuple[Path, int, int] | None:
