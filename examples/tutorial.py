@@ -1,5 +1,5 @@
 """The whole of the tutorial "Re-Training the Recognition Network", on a server of our own: crawl the synsets of the
-twelve classes, group them, and split them for training and validation.
+twelve classes, group them, split them for training and validation, and write them in every format that is trained from.
 
 python examples/tutorial.py [DIRECTORY]
 
@@ -48,11 +48,30 @@ async def main(directory: Path) -> None:
     subset = await asynccrawl.build_subset(directory / "ilsvrc12", "imagenet12", directory / "12_classes", val=20)
     print(f"\n{subset}\n")
     for split in ("train", "val"):
-        classes = await asyncio.to_thread(
-            lambda at: sorted(path.name for path in at.iterdir()), directory / "12_classes" / split
-        )
+        classes = await asyncio.to_thread(names_in, directory / "12_classes" / split)
         print(f"12_classes/{split}: {', '.join(classes)}")
     assert subset.images == 211 * PER_SYNSET and subset.complete
+    await export(directory)
+
+
+async def export(directory: Path) -> None:
+    """What was divided stays divided; every format has the same classes under the same numbers."""
+    formats: dict[str, dict[str, object]] = {
+        "imagefolder": {"resize": 64, "mode": "center_crop"},  # torchvision, timm, keras, Hugging Face
+        "webdataset": {},  # tar shards, for training from a stream
+        "parquet": {},  # Hugging Face, with captions and all
+        "lmdb": {"resize": 64},  # DIGITS and Caffe, with the mean of the training pictures
+    }
+    for name, options in formats.items():
+        out = directory / name
+        try:
+            report = await asynccrawl.export(directory / "12_classes", out, name, **options)
+        except asynccrawl.SettingsError as error:
+            print(f"{name}: {error}")  # an extra that is not installed
+            continue
+        made = ", ".join(await asyncio.to_thread(names_in, out))
+        print(f"{name}: {report.count('train')} to train on, {report.count('val')} to validate; {made}")
+        assert report.images == 211 * PER_SYNSET and len(report.labels) == 12
 
 
 if __name__ == "__main__":

@@ -87,9 +87,11 @@ EXAMPLES = {
     "quickstart.py": "3 of 4 records saved",
     "embed_in_ingestion.py": "6 captions and pictures ingested, 2 refused (http_404 1, not_an_image 1)",
     "custom_sink.py": "3 pictures in pictures.sqlite3",
-    "tutorial.py": "12_classes/val",
+    "tutorial.py": "lmdb: ",
     "resume_and_retry.py": "nothing was fetched twice",
     "torch_dataset.py": "torch",
+    "train_torch.py": "torch",
+    "webdataset_loader.py": "val: 1 shards",
 }
 
 

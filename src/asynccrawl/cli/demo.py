@@ -15,6 +15,8 @@ import click
 _LIST = "demo_urls.txt"
 _DATASET = "ilsvrc12"
 _SUBSET = "12_classes"
+_DIGITS = "digits"
+_SHARDS = "webdataset"
 
 
 @click.command("demo")
@@ -31,7 +33,7 @@ def _clear(directory: Path) -> None:
     """Make room for a new demo where an old one was; never touch anything else."""
     if directory.exists() and any(directory.iterdir()) and not (directory / _LIST).exists():
         raise click.UsageError(f"{directory} is not empty and holds no earlier demo; name another directory")
-    for made in (_DATASET, _SUBSET):
+    for made in (_DATASET, _SUBSET, _DIGITS, _SHARDS):
         shutil.rmtree(directory / made, ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)
 
@@ -51,11 +53,24 @@ async def _demo(directory: Path, records: int) -> int:
             code = await _crawl(listed, directory / _DATASET)
             if code == 0:
                 code = await _subset(directory / _DATASET, directory / _SUBSET)
+            if code == 0:
+                code = await _export(directory / _SUBSET, directory / _DIGITS, "lmdb --encoding jpg")
+            if code == 0:
+                code = await _export(directory / _SUBSET, directory / _SHARDS, "webdataset")
     except MissingExtra as error:
         raise click.ClickException(str(error)) from error
     if code == 0:
         tree = await asyncio.to_thread(_tree, directory / _SUBSET)
-        click.echo(_AFTER.format(dataset=directory / _DATASET, subset=directory / _SUBSET, tree=tree), err=True)
+        click.echo(
+            _AFTER.format(
+                dataset=directory / _DATASET,
+                subset=directory / _SUBSET,
+                tree=tree,
+                digits=directory / _DIGITS,
+                shards=directory / _SHARDS,
+            ),
+            err=True,
+        )
     return code
 
 
@@ -68,6 +83,11 @@ async def _crawl(listed: Path, dataset: Path) -> int:
 async def _subset(dataset: Path, subset: Path) -> int:
     """The twelve classes, for training and validation."""
     return await _run(f"subset {shlex.quote(str(dataset))} {shlex.quote(str(subset))} --groups imagenet12 --val 20")
+
+
+async def _export(subset: Path, out: Path, format_: str) -> int:
+    """The twelve classes in a form to train from."""
+    return await _run(f"export {shlex.quote(str(subset))} {shlex.quote(str(out))} --format {format_}")
 
 
 async def _run(typed: str) -> int:
@@ -101,7 +121,8 @@ _AFTER = """
 {tree}
 
 {subset}/train and {subset}/val are ready for training: links to the pictures in
-{dataset}, a directory a class; look at any of them. Every record's fate, as JSON Lines:
+{dataset}, a directory a class; look at any of them. {digits} holds the
+same as DIGITS would make it for Caffe, {shards} as tar shards. Every record's fate, as JSON Lines:
 $ asynccrawl manifest {dataset}
 The same crawl again would fetch only what failed for a passing cause; the report again:
 $ asynccrawl report {dataset}"""
