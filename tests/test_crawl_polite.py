@@ -171,6 +171,20 @@ async def test_a_host_that_drowns_gets_fewer_requests_at_once(server: ImageServe
     assert server.audit.statuses()[429] - refused < refused / 2
 
 
+async def test_a_host_that_comes_and_goes_gets_a_chance_as_long_as_it_comes(server: ImageServer, dest: Path):
+    asked = 0
+
+    def route(request: Any) -> Answer:
+        nonlocal asked
+        asked += 1
+        return Answer(BODY) if asked in (5, 10) or asked > 15 else hang_up()
+
+    server.route(route)
+    settings = replace(polite(per_host=1, breaker=2, probes=1), retry=ac.RetryPolicy(retries=1, base=0.01))
+    report = await ac.crawl([server.url(f"/{n}.jpg") for n in range(30)], dest, settings=settings)
+    assert "host_down" not in report.by_reason and report.saved >= 25
+
+
 async def test_hosts_of_one_key_share_their_limits(server: ImageServer, dest: Path):
     most = 0
 

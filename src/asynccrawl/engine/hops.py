@@ -167,7 +167,7 @@ class Hops:
             return
         if hop.hops:
             self._ends(hop)
-        if hop.host not in self._state.down or self._state.last_pass:
+        if hop.host not in self._state.down or self._state.has_had_its_chances(hop.host):
             self._outbox.put(failure_of(not_begun(hop), error, hop.elapsed))
 
     async def _failed(self, hop: Hop, error: FetchError) -> None:

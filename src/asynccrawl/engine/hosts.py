@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import FetchError
-from ..frontier import Flight
+from ..frontier import Flight, Signal
 from ..models import Hop, Reason, Response
 from .protocols import Backlog
 from .signals import signal_of
@@ -29,7 +29,10 @@ class Hosts:
         now = self._state.clock()
         asked = (answer.retry_after if answer else None) or None  # a wait that is over asks for nothing
         too_long = asked is not None and asked > self._state.settings.hosts.of(flight.key).max_hold
-        down = self._frontier.finish(flight, now, signal_of(answer, heard), None if too_long else asked)
+        signal = signal_of(answer, heard)
+        if signal is Signal.ANSWERED and flight.key in self._state.revived:
+            self._state.revived[flight.key] = True
+        down = self._frontier.finish(flight, now, signal, None if too_long else asked)
         if asked is not None and too_long:
             self._give_up(flight.key, left_alone(asked, answer))
         elif down and isinstance(answer, FetchError) and not self._frontier.closed(flight.key):

@@ -19,13 +19,17 @@ from .protocols import Decoder, Fetcher
 BATCH = 64
 """Most results handed on at once: enough to spread the cost of a thread hop and a transaction over many."""
 
+_MOST_PASSES = 6
+"""Passes after which hosts that come and go are given up: some chances more than those that are just dead have."""
+
 
 @dataclass(slots=True)
 class State:
     """`clock` gives monotonic seconds.
 
     `given_up` holds, for each host that is left alone, why: for the rest of the run, or, if it is in `down`, until the
-    next pass. `chances` counts the records that this pass has left for their second chance.
+    next pass. `revived`: whether a host that got another chance has answered since. `chances` counts the records that
+    this pass has left for their second chance.
     """
 
     settings: Settings
@@ -36,6 +40,7 @@ class State:
     frontier: Frontier
     given_up: dict[str, FetchError] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
+    revived: dict[str, bool] = field(default_factory=dict)
     held: dict[str, float] = field(default_factory=dict)
     quota: Quota | None = None
     pace: Pace | None = None
@@ -53,10 +58,13 @@ class State:
         """Whether records that failed for a cause that passes are tried again when everything else is done."""
         return self.settings.retry.second_chance and self.settings.retry.retries > 0
 
-    @property
-    def last_pass(self) -> bool:
-        """Whether a host that is down now has had its second chance."""
-        return self.passes > 1 or not self.second_chances
+    def has_had_its_chances(self, key: str) -> bool:
+        """Whether a host that is down now is given up for this run. One that has answered since its last chance is not:
+        it comes and goes.
+        """
+        if not self.second_chances or self.passes >= _MOST_PASSES:
+            return True
+        return self.passes > 1 and not self.revived.get(key, False)
 
     def has_chance(self, record: Record) -> bool:
         """Whether a record that fails now gets a second chance."""
@@ -66,6 +74,7 @@ class State:
         """Hosts that were down get another chance."""
         self.passes += 1
         self.chances = 0
+        self.revived = dict.fromkeys(self.down, False)
         for key in self.down:
             self.frontier.reopen(key)
             self.given_up.pop(key, None)
