@@ -82,7 +82,10 @@ async def test_no_picture_lies_under_anothers_name(server: ImageServer, after: f
 
 
 @pytest.mark.slow  # a connection rests before it is reused
-async def test_a_picture_that_was_pushed_to_a_busy_connection_is_fetched_again(dest: Path):
+@pytest.mark.parametrize(
+    "other", [wired("http://127.0.0.1/pushed.jpg"), b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n"]
+)
+async def test_what_was_pushed_to_a_busy_connection_is_asked_for_again(dest: Path, other: bytes):
     """The push comes when the connection is in use again, and the true answer a little later."""
     asked: list[str] = []
 
@@ -94,7 +97,7 @@ async def test_a_picture_that_was_pushed_to_a_busy_connection_is_fetched_again(d
                 writer.write(pushed)
                 await asyncio.sleep(0.04)
                 writer.write(wired(f"{site}{path}"))
-                pushed = wired(f"{site}/pushed.jpg")
+                pushed = other
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1") as server:

@@ -12,7 +12,7 @@ InvalidImage            a body is no picture that may be kept; the engine turns 
 
 from __future__ import annotations
 
-from .models import Reason
+from .models import Doubt, Reason
 
 
 class SettingsError(ValueError):
@@ -39,7 +39,8 @@ class FetchError(Exception):
     """One hop failed.
 
     `reason` and `detail` say why, `retryable` whether a later attempt may succeed. `http_status` is the answer's
-    status if there was one; `retry_after` the seconds its server asked to be left alone.
+    status if there was one; `retry_after` the seconds its server asked to be left alone. `doubt` is set when it is not
+    certain yet whether the server was answering this request.
     """
 
     def __init__(self, reason: Reason, retryable: bool, detail: str, *, http_status: int | None = None,
@@ -50,6 +51,7 @@ class FetchError(Exception):
         self.detail = detail
         self.http_status = http_status
         self.retry_after = retry_after
+        self.doubt: Doubt | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.reason, self.retryable, self.detail)

@@ -99,11 +99,10 @@ class Hops:
                 return
             hop = replace(hop, elapsed=hop.elapsed + spent, seconds_left=hop.seconds_left - spent)
             await self.hosts.remember(flight.key, answer)
-            if isinstance(answer, FetchError):
+            if answer.doubt and not await answer.doubt.resolved():
+                await self._mistaken(hop, answer)
+            elif isinstance(answer, FetchError):
                 await self._failed(hop, answer)
-            elif answer.doubt and not await answer.doubt.resolved():
-                await remove_spool(answer.path)
-                self._mistaken(hop)
             elif answer.location is not None:
                 await self._redirected(hop, answer.location, answer.retry_after or 0.0)
             else:
@@ -115,7 +114,7 @@ class Hops:
     async def _on_robots(self, flight: Flight, answer: Response | FetchError | None) -> None:
         assert self._consent
         await self.hosts.remember(flight.key, answer)
-        if isinstance(answer, Response) and answer.doubt and not await answer.doubt.resolved():
+        if answer and answer.doubt and not await answer.doubt.resolved():
             answer = None
         if not self._state.draining:
             self._consent.answered(flight.hop, answer)
@@ -154,8 +153,10 @@ class Hops:
             self._ends(hop)
         self._go_on(hop, doubtful=True)
 
-    def _mistaken(self, hop: Hop) -> None:
+    async def _mistaken(self, hop: Hop, answer: Response | FetchError) -> None:
         """The answer may be one to another request. Its host gets no connection twice now, so the next is sure."""
+        if isinstance(answer, Response):
+            await remove_spool(answer.path)
         self._ends(hop)
         self._go_on(replace(Hop.first(hop.record, self._settings.limits.timeout, hop.attempt), elapsed=hop.elapsed))
 

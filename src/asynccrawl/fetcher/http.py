@@ -76,7 +76,10 @@ class HttpFetcher:
             async with asyncio.timeout(hop.seconds_left) as scope:
                 answer = await self._exchange(hop, phase, Watch(scope, phase, self._limits, self._meter, heard))
             return replace(answer, doubt=phase.doubt) if phase.doubt else answer
-        except (FetchError, CrawlError):
+        except FetchError as error:
+            error.doubt = phase.doubt if error.http_status else None
+            raise
+        except CrawlError:
             raise
         except Exception as error:
             raise self._translated(error, hop, phase) from error

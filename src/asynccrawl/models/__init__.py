@@ -13,13 +13,14 @@ from .records import (
     safe_name,
     suffixed,
 )
-from .results import Failure, Outcome, Response, Result, Sample
+from .results import Doubt, Failure, Outcome, Response, Result, Sample
 from .tally import Tally
 
 __all__ = [
     "HEX_DIGITS",
     "NAME_BYTES",
     "ROBOTS_BYTES",
+    "Doubt",
     "Failure",
     "Hop",
     "Outcome",
