@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import results
 import uvloop
 
 from asynccrawl import DirectorySink, HostLimits, ImagePolicy, ListOptions, NullSink, Sample, Settings
@@ -165,13 +166,18 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual amount of work")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dest", type=Path, default=None, help="where to write; default: the temporary directory")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
     options = parser.parse_args()
-    size = len(JPEG) / 1000
+    size, rows = len(JPEG) / 1000, []
     print(f"{'a second, median':>52}  of {options.rounds} rounds after one to warm up; JPEGs of {size:.0f} kB")
     for name, usual, part in PARTS:
         count = max(1, int(usual * options.scale))
         rates = [once(part, count, options.dest) for _ in range(options.rounds + 1)][1:]
-        print(f"{name:<36}{statistics.median(rates):>16,.0f}  ({min(rates):,.0f} to {max(rates):,.0f})")
+        rate = statistics.median(rates)
+        rows.append({"name": name, "rate": rate, "least": min(rates), "most": max(rates), "us": 1e6 / rate})
+        print(f"{name:<36}{rate:>16,.0f} {1e6 / rate:>9,.1f} us  ({min(rates):,.0f} to {max(rates):,.0f})", flush=True)
+    if options.json:
+        results.save(options.json, "overhead", rows, {"rounds": options.rounds, "scale": options.scale})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -40,13 +41,16 @@ def ran(script: str, *words: object) -> str:
 
 
 def test_throughput_prints_a_row_for_everyone(tmp_path: Path):
-    out = ran("throughput.py", "--records", 20, "--rounds", 1, "--only", "asynccrawl,aria2c,curl", "--cache", tmp_path)
+    where = ("--cache", tmp_path, "--json", tmp_path / "figures.json")
+    out = ran("throughput.py", "--records", 20, "--rounds", 1, "--only", "asynccrawl,aria2c,curl", *where)
     assert "20 JPEGs of 500x375" in out
-    for name in ("asynccrawl", "asynccrawl --decode none", "aria2c -j100", "curl --parallel"):
-        row = next(line for line in out.splitlines() if line.startswith(name.ljust(26)))
-        assert (
-            re.match(r"\s*\d+ \(\d+ to \d+\)\s+[\d.]+\s+[\d.]+  \w+", row[26:]) or "not installed: apt install" in row
-        )
+    for name in ("asynccrawl", "asynccrawl --decode none", "aria2c -j100", "curl --parallel", "curl, then decoded"):
+        row = next(line for line in out.splitlines() if line.startswith(name.ljust(28)))
+        figures = r"\s*\d+ \(\d+ to \d+\)\s+-\s+\d+\s+\d+\s+\d+  \w+"
+        assert re.match(figures, row[28:]) or "not installed: apt install" in row
+    result = json.loads((tmp_path / "figures.json").read_text())
+    assert result["rows"][0]["memory_mb"] > 10, "the memory of our own processes was seen"
+    assert {"machine", "versions", "commit", "told"} <= result.keys()
 
 
 def test_a_missing_peer_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -76,8 +80,41 @@ def test_what_cannot_be_measured_is_refused(words: tuple[object, ...], tmp_path:
 
 def test_overhead_measures_every_part():
     out = ran("overhead.py", "--scale", 0.002, "--rounds", 1)
-    rows = [line for line in out.splitlines()[1:] if re.search(r"[\d,]+  \([\d,]+ to [\d,]+\)$", line)]
+    rows = [line for line in out.splitlines()[1:] if re.search(r"[\d,]+ +[\d,.]+ us  \([\d,]+ to [\d,]+\)$", line)]
     assert len(rows) == 8
+
+
+@pytest.mark.slow  # whole commands are started
+def test_scaling_measures_along_the_axes_that_are_named(tmp_path: Path):
+    words = ("size", "latency", "--records", 20, "--rounds", 1, "--dest", tmp_path, "--json", tmp_path / "figures.json")
+    out = ran("scaling.py", *words)
+    assert re.findall(r"^(size|latency) +([\d,]+) +[1-9]\d* \(", out, re.MULTILINE) == [
+        *(("size", value) for value in ("5", "50", "500", "5,000")),
+        *(("latency", value) for value in ("0", "10", "50", "100", "200")),
+    ]
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [row["expected"] for row in rows if row["axis"] == "latency"] == [None, 10_000, 2_000, 1_000, 500]
+
+
+def test_the_chart_shows_every_row_of_the_tables(tmp_path: Path):
+    rows = [
+        {"name": name, "checks": checks, "rate": rate, "least": rate - 1, "most": rate + 1}
+        for name, checks, rate in (("asynccrawl", "decoded in full", 900), ("curl", "nothing", 4000))
+    ]
+    told = {"records": 20, "kilobytes": 51, "requests_at_once": 100, "rounds": 1, "file_system": "ext4"}
+    result = {"machine": {"cores": 2}, "told": told, "rows": rows}
+    (tmp_path / "throughput-disk.json").write_text(json.dumps(result))
+    words = f"import chart; from pathlib import Path; print(chart.draw(Path({str(tmp_path)!r})))"
+    shown = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == str(tmp_path / "throughput.png")
+    assert b"asynccrawl" in (tmp_path / "throughput.svg").read_bytes()
+
+
+def test_the_suite_names_what_it_does_not_know():
+    command = [sys.executable, "-m", "benchmarks", "nosuch"]
+    shown = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, timeout=50, check=False)
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("nosuch: there is no such scenario")
 
 
 def test_the_frontier_gives_every_request_out_once_whatever_the_shape():
