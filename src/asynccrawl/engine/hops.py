@@ -99,7 +99,7 @@ class Hops:
                 return
             hop = replace(hop, elapsed=hop.elapsed + spent, seconds_left=hop.seconds_left - spent)
             await self.hosts.remember(flight.key, answer)
-            if answer.doubt and not await answer.doubt.resolved():
+            if not await self._believable(answer):
                 await self._mistaken(hop, answer)
             elif isinstance(answer, FetchError):
                 await self._failed(hop, answer)
@@ -114,7 +114,7 @@ class Hops:
     async def _on_robots(self, flight: Flight, answer: Response | FetchError | None) -> None:
         assert self._consent
         await self.hosts.remember(flight.key, answer)
-        if answer and answer.doubt and not await answer.doubt.resolved():
+        if answer and not await self._believable(answer):
             answer = None
         if not self._state.draining:
             self._consent.answered(flight.hop, answer)
@@ -152,6 +152,17 @@ class Hops:
         if not hop.hops:
             self._ends(hop)
         self._go_on(hop, doubtful=True)
+
+    async def _believable(self, answer: Response | FetchError) -> bool:
+        """Whether it is the answer to its own request. What waits until that is known is held in memory, and counts."""
+        if answer.doubt is None:
+            return True
+        size = len(answer.data) if isinstance(answer, Response) and answer.data is not None else 0
+        self._outbox.reserve(size)
+        try:
+            return await answer.doubt.resolved()
+        finally:
+            self._outbox.cancel(size)
 
     async def _mistaken(self, hop: Hop, answer: Response | FetchError) -> None:
         """The answer may be one to another request. Its host gets no connection twice now, so the next is sure."""

@@ -11,9 +11,11 @@ from ..models import Failure, Hop, Record
 from .hops import Hops
 from .outbox import Outbox
 from .protocols import Backlog
-from .state import BATCH, State
+from .state import State
 
 _PATROL_SECONDS = 0.025
+_MOST_HELD = 512
+"""Bodies that may wait at once, for certainty, for the decoder and for the recorder, if their bytes allow it."""
 
 Feed = AsyncGenerator[Sequence[Record | Failure], None]
 """Records to fetch and failures to pass on, in batches, in list order. The engine closes it."""
@@ -39,7 +41,7 @@ class Pass:
         self._group = asyncio.TaskGroup()
         self._reader: asyncio.Task[None] | None = None
         self.reading = state.frontier.more_to_come = True
-        most = max(4 * BATCH, 2 * self._settings.concurrency)
+        most = max(_MOST_HELD, 4 * self._settings.concurrency)
         self.outbox = Outbox(self._settings.limits.buffer_bytes, most, self._stir)
         self._hops = Hops(state, backlog, self.outbox, self._slots, self._changed)
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import heapq
 import itertools
 from time import monotonic
 from typing import Any
@@ -28,7 +29,7 @@ from typing import Any
 import aiohttp
 
 from .phases import current
-from .wire import Wire
+from .wire import Doubt, Wire
 
 REST = 0.05
 """Seconds that a connection rests. While it does others are opened, so that nothing waits for it."""
@@ -56,6 +57,8 @@ class CleanConnector(aiohttp.TCPConnector):
         self._ticked = 0.0
         self._seen_until = 0.0  # whatever had come before this moment has been delivered
         self._ticking: asyncio.TimerHandle | None = None
+        self._doubts: list[tuple[float, int, Doubt]] = []  # by the moment at which each is over
+        self._serial = itertools.count()
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         """A connection for a request, from the pool or new."""
@@ -107,10 +110,18 @@ class CleanConnector(aiohttp.TCPConnector):
             self.distrust(key)
         unwanted = alien or self._cramped or key in self._distrusted
         if protocol.doubt:
-            protocol.doubt.settles(self._rest(key, protocol.waited), alien or key in self._distrusted)
+            self._watch(protocol.doubt, self._rest(key, protocol.waited), alien or key in self._distrusted)
         super()._release(key, protocol, should_close=should_close or unwanted)
-        if self._ticking is None and self._conns:
+        if self._ticking is None and (self._conns or self._doubts):
             self._tick()
+
+    def _watch(self, doubt: Doubt, seconds: float, justified: bool) -> None:
+        """An answer is to be believed if nothing comes behind it within so many seconds."""
+        if justified:
+            doubt.justify()
+        elif not doubt.justified:
+            doubt.watched = True
+            heapq.heappush(self._doubts, (monotonic() + seconds, next(self._serial), doubt))
 
     def _rest(self, key: Any, waited: float) -> float:
         """How long a connection rests whose host took `waited` seconds to answer: twice what it takes at most."""
@@ -121,7 +132,9 @@ class CleanConnector(aiohttp.TCPConnector):
 
     def _tick(self) -> None:
         self._seen_until, self._ticked = self._ticked, monotonic()
-        self._ticking = self._loop.call_later(_TICK, self._tick) if self._conns else None
+        while self._doubts and self._doubts[0][0] <= self._seen_until:
+            heapq.heappop(self._doubts)[2].end()
+        self._ticking = self._loop.call_later(_TICK, self._tick) if self._conns or self._doubts else None
 
     def _drop_idle(self) -> None:
         """Descriptors are worth more than handshakes: none is kept for an idle connection from now on."""
@@ -139,7 +152,7 @@ class CleanConnector(aiohttp.TCPConnector):
         for protocol, _ in self._conns.pop(key, ()):
             protocol.on_unasked = None  # type: ignore[attr-defined]
             if protocol.doubt:  # type: ignore[attr-defined]
-                protocol.doubt.justified = True  # type: ignore[attr-defined]
+                protocol.doubt.justify()  # type: ignore[attr-defined]
             protocol.close()
 
 

@@ -6,7 +6,6 @@ import asyncio
 import math
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,8 +73,7 @@ class HttpFetcher:
         current.set(phase)
         try:
             async with asyncio.timeout(hop.seconds_left) as scope:
-                answer = await self._exchange(hop, phase, Watch(scope, phase, self._limits, self._meter, heard))
-            return replace(answer, doubt=phase.doubt) if phase.doubt else answer
+                return await self._exchange(hop, phase, Watch(scope, phase, self._limits, self._meter, heard))
         except FetchError as error:
             error.doubt = phase.doubt if error.http_status else None
             raise
@@ -124,7 +122,7 @@ class HttpFetcher:
                 return await self._read(url, answer, watch)
             await _drain(answer, min(_DRAIN_SECONDS, watch.seconds_left / 2))
             if answer.status in _REDIRECTS:
-                return _redirect(url, answer)
+                return _redirect(url, answer, watch)
             raise refused(answer.status, answer.headers, datetime.now(UTC))
 
     def _check_consent(self, answer: aiohttp.ClientResponse) -> None:
@@ -151,6 +149,7 @@ class HttpFetcher:
             content_type=_text(headers.get("Content-Type")),
             etag=_text(headers.get("ETag")),
             framed=_framed(answer),
+            doubt=watch.doubt,
         )
 
     async def _read_robots(self, url: str, answer: aiohttp.ClientResponse, watch: Watch) -> Response:
@@ -163,7 +162,7 @@ class HttpFetcher:
                 if len(data) >= ROBOTS_BYTES:
                     break
         text = undo_beginning(bytes(data), coding, ROBOTS_BYTES) if coding else bytes(data[:ROBOTS_BYTES])
-        return Response(url, answer.status, data=text, size=len(text))
+        return Response(url, answer.status, data=text, size=len(text), doubt=watch.doubt)
 
     async def _undone(self, body: Body, coding: str) -> Body:
         return await asyncio.to_thread(undo, body, coding, self._limits, self._spool)
@@ -190,13 +189,13 @@ def _as_written(parts: urls.Parts) -> URL:
     return URL.build(scheme=parts.scheme, authority=parts.authority, path=parts.target, encoded=True)
 
 
-def _redirect(url: str, answer: aiohttp.ClientResponse) -> Response:
+def _redirect(url: str, answer: aiohttp.ClientResponse, watch: Watch) -> Response:
     location = answer.headers.get("Location", "").strip(" \t")
     if not location:
         text = f"the server answered {answer.status} without saying where to"
         raise FetchError(Reason.BAD_REDIRECT, False, text, http_status=answer.status)
     wait = retry_after(answer.headers, datetime.now(UTC))
-    return Response(url, answer.status, location=location, retry_after=wait)
+    return Response(url, answer.status, location=location, retry_after=wait, doubt=watch.doubt)
 
 
 async def _drain(answer: aiohttp.ClientResponse, seconds: float) -> None:

@@ -13,6 +13,7 @@ from ..errors import FetchError
 from ..models import Reason
 from ..settings import Limits
 from .phases import Phase
+from .wire import Doubt
 
 _CHECK_SECONDS = 0.5
 
@@ -45,6 +46,11 @@ class Watch:
         """What remains of the hop's deadline."""
         when = self._scope.when()
         return math.inf if when is None else max(0.0, when - self._loop.time())
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Whether it is the answer to its own request, if that is not certain yet."""
+        return self._phase.doubt
 
     def head(self) -> None:
         """The head of the answer has come."""

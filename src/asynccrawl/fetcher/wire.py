@@ -29,18 +29,26 @@ class Doubt:
     """Whether what a reused connection brought was pushed before we asked. `justified`: it was, or may have been."""
 
     justified: bool = False
-    until: float = 0.0
+    watched: bool = False  # whether somebody will end it
+    _over: bool = False
+    _waiting: asyncio.Future[None] | None = None
 
-    def settles(self, seconds: float, justified: bool) -> None:
-        """The answer was read; it is to be believed if nothing comes behind it within `seconds`."""
-        self.until = monotonic() + seconds
-        self.justified |= justified
+    def justify(self) -> None:
+        """Something came behind the answer."""
+        self.justified = True
+        self.end()
+
+    def end(self) -> None:
+        """Nothing that will come now can be the true answer."""
+        self._over = True
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def resolved(self) -> bool:
         """Whether the answer can be believed; waits as long as that is not known."""
-        if not self.justified:
-            await asyncio.sleep(self.until - monotonic())
-            await asyncio.sleep(0)  # whatever has come by now is delivered
+        if self.watched and not self._over:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
         return not self.justified
 
 
@@ -75,7 +83,7 @@ class Wire(ResponseHandler):
             self.force_close()
             self.close()
             if self.doubt:
-                self.doubt.justified = True
+                self.doubt.justify()
             unasked()
             return
         if self._headed or (not self._interims and data[:5] == b"HTTP/" and data[9:10] != b"1"):
