@@ -36,6 +36,7 @@ LEAVES = {
 }
 MIDDLE = BASE | LEAVES
 MAY_IMPORT: dict[str, set[str]] = {
+    "starting": set(),
     "urls": set(),
     "identity": {"urls"},
     "models": set(),
@@ -55,9 +56,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verifying": BASE | {"sinks", "ledger"},
     "planning": BASE | {"sources", "admission", "report", "subset"},
     "api": MIDDLE | {"recorder", "job", "opening"},
-    "cli": MIDDLE | {"recorder", "job", "opening", "api", "testing", "building", "planning", "subset", "verifying"},
+    "cli": MIDDLE
+    | {"starting", "recorder", "job", "opening", "api", "testing", "building", "planning", "subset", "verifying"},
     "testing": MIDDLE | {"engine"},
-    "__init__": MIDDLE | {"api", "building", "planning", "subset"},
+    "__init__": MIDDLE | {"starting", "api", "building", "planning", "subset"},
     "__main__": {"cli"},
 }
 ONLY_IN = {

@@ -228,9 +228,9 @@ async def test_a_reader_that_has_enough_is_no_error(served: ImageServer, dest: P
 
 async def test_a_process_with_few_descriptors_fetches_less_at_once(server: ImageServer, dest: Path, tmp_path: Path):
     pictures = PictureSet(400)
-    server.route(lambda request: Answer(pictures.data(pictures.number(request.path) or 0), delay=0.02))
+    server.route(lambda request: Answer(pictures.data(pictures.number(request.path) or 0), delay=0.05))
     listed = tmp_path / "list"
-    listed.write_text("".join(f"n01_{i} {server.url(pictures.path(i), i % 20)}\n" for i in range(400)))
+    listed.write_text("".join(f"n{i % 40:02d}_{i} {server.url(pictures.path(i), i % 20)}\n" for i in range(400)))
     words = [sys.executable, "-m", "asynccrawl", "crawl", listed, dest, *OPEN, "--retry", 0, "--per-host", 10]
     shell = await asyncio.create_subprocess_exec(
         "sh", "-c", 'ulimit -n 80; exec "$@"', "sh", *map(str, words), stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -70,6 +70,11 @@ async def test_thirty_kills_end_in_the_tree_of_an_unkilled_run(server: ImageServ
     code, _, err = await command("crawl", listed, dest, *OPEN)
     assert code == 0, err
     assert await asyncio.to_thread(tree, dest) == wanted
+    failed.clear()
+    code, _, err = await command("crawl", listed, tmp_path / "unkilled", *OPEN)
+    assert code == 0 and await asyncio.to_thread(tree, tmp_path / "unkilled") == await asyncio.to_thread(tree, dest), (
+        err
+    )
     rows = await manifest_of(dest)
     assert [row["ordinal"] for row in rows] == list(range(RECORDS))
     assert {row["path"] for row in rows if row["status"] == "saved"} == set(wanted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 import subprocess
@@ -17,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asynccrawl.errors import DestinationBusy, FetchError, StorageError
-from asynccrawl.ledger import Ledger, Lock, manifest, reading, row_of, tally
+from asynccrawl.ledger import Ledger, Lock, manifest, reading, row_of
 from asynccrawl.models import Failure, Outcome, Reason, Record, Request, Sample
 
 List = list[tuple[str | None, str]]
@@ -261,34 +260,6 @@ def shape(path: Path) -> set[tuple[str, ...]]:
             )
             for kind, name, _ in made
         } | set(db.execute("PRAGMA user_version"))
-
-
-def counted(path: Path) -> dict[str, int]:
-    with reading(path) as connection:
-        return tally(connection, 1).by_status
-
-
-async def test_a_ledger_of_the_first_version_is_brought_up_to_date_and_keeps_its_rows(tmp_path: Path):
-    old, new = tmp_path / "old.sqlite3", tmp_path / "new.sqlite3"
-    for path in (old, new):
-        ledger = await Ledger.open(path, {})
-        await ledger.enter(records([("k_1", A)]))
-        await ledger.aclose()
-    wanted = await asyncio.to_thread(shape, new)
-    with closing(sqlite3.connect(old)) as db:
-        db.executescript("""
-            DROP INDEX records_by_content; DROP INDEX records_by_placeholder; DROP TABLE placeholders;
-            DROP TABLE retractions; DROP TABLE lists; DROP TABLE near;
-            DROP INDEX records_by_same; DROP INDEX records_by_copy;
-            ALTER TABLE records DROP COLUMN expected; ALTER TABLE records DROP COLUMN shard;
-            ALTER TABLE records DROP COLUMN same; ALTER TABLE records DROP COLUMN copy_of;
-            ALTER TABLE records DROP COLUMN placeholder; DROP TABLE unsynced; DROP TABLE holds;
-            PRAGMA user_version = 1;
-        """)
-    assert await asyncio.to_thread(counted, old) == {"pending": 1}, "it can be read as it is"
-    await (await Ledger.open(old, {})).aclose()
-    assert await asyncio.to_thread(shape, old) == wanted
-    assert await asyncio.to_thread(counted, old) == {"pending": 1}
 
 
 async def test_rows_of_one_content_are_found_by_its_index(tmp_path: Path):

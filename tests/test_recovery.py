@@ -166,3 +166,29 @@ async def opened(dest: Path, signatures: list[Signature]) -> AsyncIterator[tuple
     finally:
         await decoder.aclose()
         await ledger.aclose()
+
+
+# --- what somebody does to a destination while a crawl is running
+
+
+@pytest.mark.slow  # a crawl that is slow on purpose
+@pytest.mark.may_block
+@pytest.mark.parametrize("moved", [True, False])
+async def test_a_ledger_that_is_taken_away_ends_the_crawl(
+    server: ImageServer, listed: list[tuple[str, str]], dest: Path, moved: bool
+):
+    """Rows that go to a file without a name are lost when the run ends: nobody may be told that they are saved."""
+    server.route(lambda request: Answer(picture(seed=len(request.path)), delay=0.2))
+    settings = LOOPBACK if moved else wanting(1)
+    crawl = asyncio.create_task(ac.crawl(listed, dest, concurrency=1, settings=settings))
+    while not (dest / "cat").exists():
+        await asyncio.sleep(0.01)
+    if moved:
+        dest.rename(dest.with_name("elsewhere"))
+        dest.mkdir()
+    else:
+        (dest / FILE_NAME).unlink()
+    with pytest.raises(ac.StorageError, match=f"{dest}/{FILE_NAME}: the ledger was removed or replaced"):
+        await crawl
+    report = await ac.crawl(listed, dest, settings=LOOPBACK)
+    assert report.saved == 12

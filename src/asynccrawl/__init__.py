@@ -5,6 +5,7 @@ report = asyncio.run(asynccrawl.crawl("ilsvrc12_urls.txt", "ilsvrc12/", concurre
 print(report)
 """
 
+from . import starting as _starting  # noqa: F401 -- before the others: a signal may come while they are imported
 from .api import crawl, crawl_sync, stream
 from .building import ExportReport, SubsetReport, build_subset, export
 from .errors import CrawlError, DestinationBusy, ListError, SettingsError, StorageError

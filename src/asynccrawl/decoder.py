@@ -10,18 +10,22 @@ import asyncio
 import os
 import queue
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import InvalidImage
+from .errors import NO_DESCRIPTOR, InvalidImage, storage_error
 from .imaging import Facts, examine
 from .models import Reason
 from .settings import ImagePolicy
 
 BATCH = 8
 """Most bodies that a thread takes at once."""
+_TRIES, _PAUSE = 200, 0.1
+"""How often, and with how many seconds between, a file descriptor is waited for."""
 
 _Answer = tuple["asyncio.Future[Facts]", Facts | Exception]
 
@@ -82,13 +86,27 @@ class ThreadDecoder:
 
     def _answer(self, job: _Job) -> Facts | Exception:
         try:
-            return examine(job.body, self._fully if job.whole else self._policy, job.content_type)
+            return _patiently(examine, job.body, self._fully if job.whole else self._policy, job.content_type)
         except InvalidImage as error:
             return error
         except MemoryError:
             return InvalidImage(Reason.CORRUPT, "decoding it took more memory than there is")
         except Exception as error:
+            if isinstance(error, OSError) and isinstance(job.body, Path):
+                return storage_error(job.body, "what was kept there for now cannot be read", error)
             return InvalidImage(Reason.INTERNAL, f"the decoder raised {error!r:.200}")
+
+
+def _patiently(function: Callable[..., Facts], *arguments: object) -> Facts:
+    """The result of a call that may find no file descriptor for a while: fetches that end free theirs."""
+    for _ in range(_TRIES):
+        try:
+            return function(*arguments)
+        except OSError as error:
+            if error.errno not in NO_DESCRIPTOR:
+                raise
+        time.sleep(_PAUSE)
+    return function(*arguments)
 
 
 def _deliver(answers: list[_Answer]) -> None:

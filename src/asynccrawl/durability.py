@@ -31,17 +31,24 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from .errors import StorageError
+from .errors import StorageError, storage_error
 
 RECORDS = 1_000
 SECONDS = 5.0
 """What a power cut may cost at most, in pictures and in seconds."""
+
+
+_BLIND = (
+    "This system has no syncfs: what was stored was brought to the disk by sync, which tells of no errors. "
+    "`asynccrawl verify` does."
+)
 
 
 class Marks(Protocol):
@@ -61,17 +68,22 @@ class Checkpoints:
     success. It ends the crawl with a StorageError; what is marked is checked by the next run.
     """
 
-    def __init__(self, root: Path, marks: Marks, sync: Callable[[Path], None] | None = None) -> None:
+    def __init__(self, root: Path, marks: Marks, sync: Callable[[Path], bool | None] | None = None) -> None:
         self._root = root
         self._marks = marks
         self._sync = sync or sync_file_system
         self._gathered = 0
+        self._blind = False
         self._running: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._error: BaseException | None = None
+        self._error: OSError | StorageError | None = None
 
     def __repr__(self) -> str:
         return f"<Checkpoints {self._root}, {self._gathered} unsynced>"
+
+    def story(self) -> list[str]:
+        """What the report should say."""
+        return [_BLIND] if self._blind or _syncfs() is None else []
 
     async def note(self, recorded: int) -> None:
         """So many pictures were recorded. Waits where too many are on their way to the disk. Raises StorageError."""
@@ -116,7 +128,7 @@ class Checkpoints:
     async def _checkpoint(self) -> None:
         try:
             number = await self._marks.close_marks()
-            await asyncio.to_thread(self._sync, self._root)
+            self._blind |= await asyncio.to_thread(self._sync, self._root) is False
             await self._marks.remove_marks(number)
         except (OSError, StorageError) as error:
             self._error = error
@@ -124,31 +136,30 @@ class Checkpoints:
             self._timer = asyncio.get_running_loop().call_later(SECONDS / 2, self._begin)
 
     def _raise(self) -> None:
-        if isinstance(self._error, StorageError):
-            raise self._error
+        if isinstance(self._error, OSError):
+            what = "what was stored could not be brought to the disk, and what is not there will be fetched again"
+            raise storage_error(self._root, what, self._error) from self._error
         if self._error is not None:
-            raise StorageError(
-                f"{self._root}: what was stored could not be brought to the disk: {self._error}; see to the disk, then "
-                "run again: what is not there will be fetched again"
-            ) from self._error
+            raise self._error
 
 
-def sync_file_system(directory: Path) -> None:
+def sync_file_system(directory: Path) -> bool:
     """Bring everything that was written to the file system of `directory` to the disk. Raises OSError.
 
-    By syncfs(2), which reports write errors since Linux 5.8; elsewhere by sync(2), which reports none.
+    By syncfs(2), which reports write errors since Linux 5.8; where it is missing by sync(2), which reports none: then
+    False is returned.
     """
     syncfs = _syncfs()
-    if syncfs is None:
-        os.sync()
-        return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if syncfs(descriptor):
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), str(directory))
+        code = errno.ENOSYS if syncfs is None else ctypes.get_errno() if syncfs(descriptor) else 0
     finally:
         os.close(descriptor)
+    if code == errno.ENOSYS:
+        os.sync()
+    elif code:
+        raise OSError(code, os.strerror(code), str(directory))
+    return not code
 
 
 @functools.cache

@@ -12,7 +12,28 @@ InvalidImage            a body is no picture that may be kept; the engine turns 
 
 from __future__ import annotations
 
+import errno
+
 from .models import Doubt, Reason
+
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+"""What the system says when a process, or all of them together, may open no more files. It passes."""
+_HOW_TO_GO_ON = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room in the quota",
+    errno.EROFS: "make the file system writable",
+    errno.EIO: "see to the disk",
+    errno.EACCES: "give the right to work there",
+    errno.EPERM: "give the right to work there",
+    errno.ENOENT: "bring the directory back",
+    errno.ENOTDIR: "remove what is in its place, which is no directory",
+    errno.ELOOP: "remove the link that is in its place",
+    errno.EEXIST: "remove what is in its place",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the limit of open files (sysctl fs.file-max)",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
+    errno.ESTALE: "mount the file system again",
+}
 
 
 class SettingsError(ValueError):
@@ -58,7 +79,13 @@ class FetchError(Exception):
 
 
 class OutOfDescriptors(FetchError):
-    """There was no file descriptor left for a connection: not the server's fault, and no attempt at it."""
+    """There was no file descriptor left for a fetch: not the server's fault, and no attempt at it."""
+
+    def __init__(self) -> None:
+        super().__init__(Reason.CONNECT, True, "no file descriptor is left; raise the limit (ulimit -n)")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), ()
 
 
 class InvalidImage(Exception):
@@ -68,3 +95,9 @@ class InvalidImage(Exception):
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+
+
+def storage_error(where: object, what: str, error: OSError) -> StorageError:
+    """One line for whoever has to mend it: where, what could not be done and why, and how to go on."""
+    how = _HOW_TO_GO_ON.get(error.errno or 0, "mend it")
+    return StorageError(f"{where}: {what}: {error.strerror or error}; {how}, then run again to go on")

@@ -110,7 +110,8 @@ class Job:
         """The report so far."""
         tally = await self._ledger.tally()
         seconds = time.monotonic() - self._began
-        return Report.of(tally, bytes=self._recorder.progress.bytes, seconds=seconds, notes=self._engine.story())
+        notes = [*self._engine.story(), *self._ledger.story(), *self._recorder.story()]
+        return Report.of(tally, bytes=self._recorder.progress.bytes, seconds=seconds, notes=notes)
 
     async def _rest(self) -> None:
         """Second chances are worth more after a while: as long as one more retry would have waited at most."""

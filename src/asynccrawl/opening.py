@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from .decoder import ThreadDecoder
 from .durability import Checkpoints
 from .engine import Engine
-from .errors import SettingsError, StorageError
+from .errors import SettingsError, StorageError, storage_error
 from .fetcher import HttpFetcher
 from .job import Job
 from .ledger import FILE_NAME, Ledger, Lock
@@ -50,14 +50,14 @@ async def open_crawl(
     urls: Any, dest: str | os.PathLike[str], settings: Settings, sink: Sink | None, on_outcome: OnOutcome | None
 ) -> AsyncIterator[Job]:
     """A job that writes to `dest`; `urls` may be a Retry. Raises DestinationBusy and StorageError."""
-    root = Path(dest).absolute()
+    root = _absolute(dest)
     _check(sink)
     settings = await _resolved(settings)
     async with AsyncExitStack() as stack:
         lock = await asyncio.to_thread(Lock, root)
         stack.callback(lock.release)
         temporary = root / TEMPORARY
-        await _remove(temporary)
+        await asyncio.to_thread(_make_afresh, temporary)
         stack.push_async_callback(_remove, temporary)
         ledger = await Ledger.open(root / FILE_NAME, settings.deciding(), durability=settings.durability)
         stack.push_async_callback(ledger.aclose)
@@ -157,6 +157,23 @@ async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Par
 
 async def _remove(directory: Path) -> None:
     await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+def _absolute(dest: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(dest).absolute()
+    except OSError as error:  # where we stand was removed
+        raise storage_error(dest, "cannot be used as the destination", error) from error
+
+
+def _make_afresh(temporary: Path) -> None:
+    """The directory of partial files, without those of an earlier run. Raises StorageError, also for a link there."""
+    if temporary.is_dir() and not temporary.is_symlink():  # to open a FIFO would block
+        shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(mode=0o700)
+    except OSError as error:
+        raise storage_error(temporary, "partial files cannot be stored there", error) from error
 
 
 def _check(sink: Sink | None) -> None:

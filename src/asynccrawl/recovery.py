@@ -21,17 +21,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from .decoder import ThreadDecoder
-from .errors import InvalidImage, StorageError
+from .errors import InvalidImage, storage_error
 from .expectation import check_expected
 from .ledger import Ledger
 from .models import Failure, Record, Sample
 from .recorder import Recorder
 from .screening import Screening
-from .sinks import Finding, check_file, directory_of, path_of, put_aside, rename, surplus_files
+from .sinks import Finding, check_file, directory_of, path_of, put_aside, read_file, rename, surplus_files
 
 PAGE = 256
 """Records looked at, at once."""
-_SMALL = 2**20  # bytes; known placeholders are smaller
+_MOST_READ = 2**26  # bytes; what is larger is mapped
 T = TypeVar("T")
 Item = Record | Failure
 
@@ -97,7 +97,7 @@ class Recovery:
         except InvalidImage:
             await self._io(put_aside, path)
             return False
-        except OSError:
+        except FileNotFoundError:
             return False
         wanted = path_of(sample)
         if wanted != path:
@@ -109,28 +109,33 @@ class Recovery:
 
     async def _examined(self, record: Record, path: str) -> Sample:
         """The picture as the record's sample. Raises InvalidImage, also for a placeholder or another picture than the
-        list demands, and OSError.
+        list demands, FileNotFoundError, and StorageError.
         """
         file = self._root / path
-        facts = await self._decoder.examine(file, None, whole=True)
-        await check_expected(record.request, file, facts.sha256)
+        # Read, not mapped: where the disk cannot give a mapped page, the process is killed by SIGBUS.
+        data = await self._read(path)
+        facts = await self._decoder.examine(file if data is None else data, None, whole=True)
+        await check_expected(record.request, file if data is None else data, facts.sha256)
         sample = Sample(
             record.request, record.ordinal, record.name, record.label, facts.format, path=file, width=facts.width,
             height=facts.height, mode=facts.mode, bytes=facts.bytes, sha256=facts.sha256, line=record.line,
             detail="found whole, without a record", shard=record.shard,
         )  # fmt: skip
-        if facts.bytes <= _SMALL:
-            shown = replace(sample, data=await asyncio.to_thread(file.read_bytes), path=None)
-            screened = self._screening.screen(shown)
-            if isinstance(screened, Failure):
-                raise InvalidImage(screened.reason, screened.detail or "")
+        screened = self._screening.screen(sample if data is None else replace(sample, data=data, path=None))
+        if isinstance(screened, Failure):
+            raise InvalidImage(screened.reason, screened.detail or "")
         return sample
+
+    async def _read(self, path: str) -> bytes | None:
+        try:
+            return await asyncio.to_thread(read_file, self._root, path, _MOST_READ)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise storage_error(self._root / path, "cannot be read", error) from error
 
     async def _io(self, function: Callable[..., T], *arguments: Any) -> T:
         try:
             return await asyncio.to_thread(function, self._root, *arguments)
         except OSError as error:
-            what = error.filename or self._root
-            raise StorageError(
-                f"{what}: cannot be examined: {error.strerror or error}; mend it, then run again"
-            ) from error
+            raise storage_error(error.filename or self._root, "cannot be examined", error) from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .errors import StorageError
+from .errors import storage_error
 from .ledger import FILE_NAME, Stored, reading, stored_after, stored_count
 from .sinks import Finding, check_file
 
@@ -57,7 +57,5 @@ def _check(root: Path, row: Stored) -> Difference | None:
     try:
         finding = check_file(root, row.path, row.bytes, row.sha256)
     except OSError as error:
-        raise StorageError(
-            f"{root / row.path}: cannot be read: {error.strerror}; mend it, then verify again"
-        ) from error
+        raise storage_error(root / row.path, "cannot be read", error) from error
     return None if finding is Finding.SAME else Difference(row.path, finding)

@@ -10,6 +10,7 @@ import traceback
 
 import click
 
+from .. import starting
 from ..errors import DestinationBusy, ListError, SettingsError, StorageError
 
 EXIT_FOUND, EXIT_USAGE, EXIT_STORAGE, EXIT_BUSY, EXIT_BUG = 1, 2, 3, 4, 70
@@ -32,6 +33,7 @@ class _Lazy(click.Group):
             return None
         module = importlib.import_module(f".{_COMMANDS[cmd_name]}", __package__)
         command: click.Command = module.command
+        starting.unwind()
         return command
 
     def invoke(self, ctx: click.Context) -> object:
@@ -66,14 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
         code = _complain(error, EXIT_STORAGE)
     except DestinationBusy as error:
         code = _complain(error, EXIT_BUSY)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            raise
-        code = _complain(f"standard output cannot be written: {error.strerror}", EXIT_STORAGE)
-    except Exception:
-        traceback.print_exc()
-        click.echo("This is a bug in asynccrawl: please report it with the lines above.", err=True)
-        code = EXIT_BUG
+    except Exception as error:
+        code = _unforeseen(error)
+    starting.stop_at_once()
     sys.exit(code or 0)
 
 
@@ -86,6 +83,14 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 -- lives as long as we do
+
+
+def _unforeseen(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return _complain(f"standard output cannot be written: {error.strerror}", EXIT_STORAGE)
+    traceback.print_exception(error)
+    click.echo("This is a bug in asynccrawl: please report it with the lines above.", err=True)
+    return EXIT_BUG
 
 
 def _complain(error: Exception | str, code: int) -> int:

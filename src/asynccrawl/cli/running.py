@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,8 @@ from .display import show_progress
 
 DRAIN_SECONDS = 5.0
 """How long what is in flight may take to finish after the first signal."""
+_LAST_SECONDS, _LAST_SECONDS_AT_ONCE = 10.0, 1.8
+"""How long the end itself may take after that, or after a second signal."""
 
 
 class Stopped(Exception):
@@ -56,15 +60,19 @@ class Signals:
         first, self.received = not self.received, self.received or number
         if first:
             click.echo("\nStopping: what is in flight is finished first; again to stop at once.", err=True)
-            asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._cancel)
+            asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._cancel, _LAST_SECONDS)
             if self._job:
                 self._job.drain()
         else:
-            self._cancel()
+            self._cancel(_LAST_SECONDS_AT_ONCE)
 
-    def _cancel(self) -> None:
+    def _cancel(self, seconds: float) -> None:
         if self._task:
             self._task.cancel()
+        # Threads that wait for a disk cannot be cancelled. However this process ends, what is recorded stays.
+        last = threading.Timer(seconds, os._exit, (128 + self.received,))
+        last.daemon = True
+        last.start()
 
 
 def run_crawl(urls: str | Retry, dest: Path, settings: Settings, *, msg: float, verbose: bool) -> Report:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,11 +11,10 @@ from typing import Any
 
 import aiofiles
 
-from ..errors import FetchError, StorageError
+from ..errors import FetchError
 from ..models import Reason
 from ..settings import Limits
-
-_serial = itertools.count()
+from .spool import create, new_path, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ def check_length(declared: int | None, limits: Limits) -> None:
 
 
 async def read_body(chunks: AsyncIterator[bytes], limits: Limits, spool: Path) -> Body:
-    """Read to the end. Raises FetchError (too_large, empty) and StorageError when the spool file fails."""
+    """Read to the end. Raises FetchError (too_large, empty), and StorageError when the spool file fails."""
     kept: list[bytes] = []
     size = 0
     async for chunk in chunks:
@@ -52,9 +49,10 @@ async def read_body(chunks: AsyncIterator[bytes], limits: Limits, spool: Path) -
 
 
 async def _spooled(kept: list[bytes], size: int, chunks: AsyncIterator[bytes], limits: Limits, spool: Path) -> Body:
-    path = spool_path(spool)
+    path = new_path(spool)
     try:
-        file = await _create(path)
+        with told(path):
+            file = await aiofiles.open(await asyncio.to_thread(create, path), "wb")
         try:
             for chunk in kept:
                 await _write(file, path, chunk)
@@ -64,7 +62,8 @@ async def _spooled(kept: list[bytes], size: int, chunks: AsyncIterator[bytes], l
                     raise too_large("more bytes came", limits.max_bytes)
                 await _write(file, path, chunk)
         finally:
-            await file.close()
+            with told(path):  # some file systems report a full quota no sooner than here
+                await file.close()
     except BaseException:
         with suppress(OSError):
             await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -72,31 +71,11 @@ async def _spooled(kept: list[bytes], size: int, chunks: AsyncIterator[bytes], l
     return Body(None, path, size)
 
 
-async def _create(path: Path) -> Any:
-    try:
-        await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
-        return await aiofiles.open(path, "xb")
-    except OSError as error:
-        raise not_spooled(path, error) from error
-
-
 async def _write(file: Any, path: Path, chunk: bytes) -> None:
-    try:
+    with told(path):
         await file.write(chunk)
-    except OSError as error:
-        raise not_spooled(path, error) from error
-
-
-def not_spooled(path: Path, error: OSError) -> StorageError:
-    """The error of a spool file that failed."""
-    return StorageError(f"{path.parent}: a large body could not be spooled: {error.strerror}; mend it and run again")
 
 
 def too_large(what: str, most: int) -> FetchError:
     """The error of a body above `most` bytes."""
     return FetchError(Reason.TOO_LARGE, False, f"{what}; the most is {most}", http_status=200)
-
-
-def spool_path(spool: Path) -> Path:
-    """A new name in the directory for large bodies."""
-    return spool / f"spool-{os.getpid()}-{next(_serial)}"

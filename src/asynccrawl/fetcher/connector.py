@@ -19,7 +19,6 @@ system call a request, during which another thread may take the interpreter.)
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import heapq
 import itertools
@@ -28,6 +27,7 @@ from typing import Any
 
 import aiohttp
 
+from ..errors import NO_DESCRIPTOR
 from .phases import current
 from .wire import Doubt, Wire
 
@@ -73,7 +73,7 @@ class CleanConnector(aiohttp.TCPConnector):
         try:
             return await super()._create_connection(req, traces, timeout)
         except aiohttp.ClientConnectorError as error:
-            if error.os_error.errno in (errno.EMFILE, errno.ENFILE):
+            if error.os_error.errno in NO_DESCRIPTOR:
                 self._drop_idle()
             raise
 

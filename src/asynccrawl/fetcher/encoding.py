@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -12,7 +13,8 @@ from pathlib import Path
 from ..errors import FetchError
 from ..models import Reason
 from ..settings import Limits
-from .body import Body, not_spooled, spool_path, too_large
+from .body import Body, too_large
+from .spool import create, new_path, told
 
 MOST_MEMBERS = 1_000
 """Parts that a gzip body may be joined of. Each costs time even if it is empty: three million of them fit in 64 MiB."""
@@ -78,21 +80,18 @@ def _kept(pieces: Iterator[bytes], limits: Limits, spool: Path) -> Body:
         kept.append(piece)
         size += len(piece)
         if size > limits.spool_above:
-            return _spooled(itertools.chain(kept, pieces), spool_path(spool))
+            return _spooled(itertools.chain(kept, pieces), new_path(spool))
     return Body(b"".join(kept), None, size)
 
 
 def _spooled(pieces: Iterator[bytes], path: Path) -> Body:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("xb") as file:
+        with told(path), os.fdopen(create(path), "wb") as file:
             file.writelines(pieces)
             return Body(None, path, file.tell())
-    except BaseException as error:
+    except BaseException:
         with suppress(OSError):
             path.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise not_spooled(path, error) from error
         raise
 
 

@@ -153,10 +153,18 @@ def _half(answer: asyncio.Future[Any]) -> _Half:
         return _Half(code=ares.ARES_ETIMEOUT)
     failure = answer.exception()
     if failure is not None:
-        return _Half(code=failure.args[0] if isinstance(failure, ares.DNSError) else ares.ARES_EBADRESP)
+        code = failure.args[0] if isinstance(failure, ares.DNSError) else ares.ARES_EBADRESP
+        if code == ares.ARES_ECONNREFUSED:
+            _check_descriptors()
+        return _Half(code=code)
     nodes = answer.result().nodes
     addresses = tuple(dict.fromkeys(node.addr[0].decode("ascii") for node in nodes))
     return _Half(addresses, min((node.ttl for node in nodes), default=0))
+
+
+def _check_descriptors() -> None:
+    """Where c-ares finds no file descriptor it says that no name server could be reached. Raises OSError for that."""
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
 
 
 def combined(four: _Half, six: _Half) -> Answer | int:

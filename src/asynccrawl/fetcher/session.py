@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
+import os
+import resource
 import socket
 import ssl
+import sys
 from typing import Any
 
 import aiohttp
@@ -21,6 +25,10 @@ from .resolver import Resolver
 _BUFFER = 2**18
 _PACED_BUFFER = 2**14
 """Bytes that a connection may receive before they are read; little where bytes a second are limited."""
+_FOR_FILES = 64
+"""Descriptors that connections leave: a sink holds up to 36, and c-ares and SQLite want a few. The system gives the
+lowest free number, so that a new socket's number tells how many are in use.
+"""
 
 
 async def open_session(settings: Settings) -> aiohttp.ClientSession:
@@ -53,11 +61,19 @@ async def open_session(settings: Settings) -> aiohttp.ClientSession:
 
 def _socket(guard: Guard, paced: bool, addr_info: tuple[Any, ...]) -> socket.socket:
     made = guard.socket(addr_info)
+    if made.fileno() >= _for_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+        made.close()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     if paced:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * _PACED_BUFFER)
     if phase := current.get():
         phase.socket = made
     return made
+
+
+def _for_connections(limit: int) -> int:
+    """How many of all descriptors connections may take: those that are left are for files, the ledger and names."""
+    return limit - min(_FOR_FILES, limit // 2) if limit >= 0 else sys.maxsize
 
 
 def _tls(network: Network) -> ssl.SSLContext | bool:

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from ..errors import FetchError, OutOfDescriptors
+from ..errors import NO_DESCRIPTOR, FetchError, OutOfDescriptors
 from ..models import Reason
 from ..urls import redacted
 from .guard import BLOCKED, BlockedAddress
@@ -25,7 +25,6 @@ LONGEST = 999_999_999_999.0
 """The longest wait (seconds) that Retry-After can mean; far beyond any that is kept to."""
 _MOST_WAITS = 8
 _NUMBER = re.compile(r"[+\-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
-_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 _RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}
 
 
@@ -114,14 +113,16 @@ def translate(error: Exception, *, secure: bool = False) -> FetchError:
 
 def _dns(error: aiohttp.ClientConnectorDNSError) -> FetchError:
     cause = error.os_error
+    if cause.errno in NO_DESCRIPTOR:
+        return OutOfDescriptors()
     permanent = isinstance(cause, NotResolved) and cause.permanent
     text = _short(cause.strerror or cause)
     return FetchError(Reason.DNS, not permanent, f"the name {error.host} was not resolved: {text}")
 
 
 def _connect(error: aiohttp.ClientConnectorError, secure: bool) -> FetchError:
-    if error.os_error.errno in _NO_DESCRIPTOR:
-        return _out_of_descriptors()
+    if error.os_error.errno in NO_DESCRIPTOR:
+        return OutOfDescriptors()
     if error.os_error.errno == BLOCKED:
         return FetchError(Reason.BLOCKED_ADDRESS, False, str(error.os_error.strerror))
     if secure and isinstance(error.os_error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
@@ -138,15 +139,11 @@ def _broken(error: Exception) -> FetchError:
         return FetchError(Reason.RESET, True, "the server closed the connection without an answer")
     if isinstance(error, ConnectionError) or getattr(error, "errno", None) in _RESET:
         return FetchError(Reason.RESET, True, f"the connection broke: {_short(error)}")
-    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
-        return _out_of_descriptors()
+    if isinstance(error, OSError) and error.errno in NO_DESCRIPTOR:
+        return OutOfDescriptors()
     if isinstance(error, OSError):
         return FetchError(Reason.CONNECT, True, f"the connection failed: {_short(error)}")
     return FetchError(Reason.PROTOCOL, False, f"the answer could not be read: {_short(repr(error))}")
-
-
-def _out_of_descriptors() -> OutOfDescriptors:
-    return OutOfDescriptors(Reason.CONNECT, True, "no file descriptor is left; raise the limit (ulimit -n)")
 
 
 def _cause(error: BaseException) -> str:

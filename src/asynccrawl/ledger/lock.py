@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from ..errors import DestinationBusy, StorageError
+from ..errors import DestinationBusy, storage_error
 
 
 class Lock:
@@ -21,7 +21,7 @@ class Lock:
             directory.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise StorageError(f"{directory}: cannot be used as the destination: {error.strerror}") from error
+            raise storage_error(directory, "cannot be used as the destination", error) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -29,7 +29,7 @@ class Lock:
             raise DestinationBusy(f"{directory}: another run is writing here; wait for it to end, or stop it") from None
         except OSError as error:
             os.close(self._fd)
-            raise StorageError(f"{directory}: this file system offers no locks: {error.strerror}") from error
+            raise storage_error(directory, "this file system offers no locks", error) from error
 
     def release(self) -> None:
         """Let another run have the directory. May be called twice."""

@@ -11,8 +11,11 @@ from typing import Any
 from ..errors import StorageError
 from ..models import Outcome, Tally
 from . import schema
+from .connection import logs_ahead, open_alone, storage_error
 from .rows import MANIFEST_FIELDS, Stored, outcome_of, stored
 
+PAGE = 1_000
+"""Rows of the manifest that are read at once."""
 _COUNTS = "sum(status='saved'), sum(status='failed'), sum(status='skipped')"
 
 
@@ -71,17 +74,25 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
                 raise StorageError(f"{path}: {error}") from error
             yield connection
     except sqlite3.Error as error:
-        raise StorageError(f"{path}: cannot be read as a ledger: {error}") from error
+        raise storage_error(path, "cannot be read as a ledger", error) from error
 
 
 def _open(path: Path) -> sqlite3.Connection:
     """Open for writing where allowed, since only a writer may recover what a killed run has left in the log."""
-    for mode in ("mode=rw", "mode=ro", "mode=ro&immutable=1"):
+    log = Path(f"{path}-wal")
+    for mode, alone in (("mode=rw", False), ("mode=ro", False), ("mode=rw", True), ("mode=ro&immutable=1", False)):
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=10.0, isolation_level=None)
         try:
+            if alone:
+                open_alone(connection)
             connection.execute("PRAGMA query_only=ON")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
+            if mode.endswith("immutable=1") and log.exists() and log.stat().st_size:
+                raise StorageError(
+                    f"{log}: a run that was killed has left rows there, and they cannot be read where nothing may be "
+                    f"written; copy {path.name} with its companions to another place, and read it there"
+                )
+        except (sqlite3.Error, StorageError) as error:
             connection.close()
             if mode.endswith("immutable=1") or not isinstance(error, sqlite3.OperationalError):
                 raise
@@ -91,11 +102,30 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def manifest(connection: sqlite3.Connection) -> Iterator[Outcome]:
-    """Every outcome in list order, then those whose record has left the list."""
-    for condition in ("ordinal IS NOT NULL ORDER BY ordinal", "ordinal IS NULL ORDER BY id"):
-        sql = f"SELECT {', '.join(MANIFEST_FIELDS)}, suspect FROM records WHERE status<>'pending' AND {condition}"
-        for row in connection.execute(sql):
-            yield outcome_of(row)
+    """Every outcome in list order, then those whose record has left the list; as they were at one moment.
+
+    Without a write-ahead log whoever reads keeps the writer waiting: there it is read page by page, as it is then.
+    """
+    columns = f"SELECT id, ordinal, {', '.join(MANIFEST_FIELDS)}, suspect FROM records WHERE status<>'pending'"
+    snapshot = logs_ahead(connection)
+    if snapshot:
+        connection.execute("BEGIN")
+    try:
+        for row in _paged(connection, f"{columns} AND ordinal > ? ORDER BY ordinal LIMIT ?", 1):
+            yield outcome_of(row[2:])
+        for row in _paged(connection, f"{columns} AND ordinal IS NULL AND id > ? ORDER BY id LIMIT ?", 0):
+            yield outcome_of(row[2:])
+    finally:
+        if snapshot:
+            connection.execute("COMMIT")
+
+
+def _paged(connection: sqlite3.Connection, sql: str, by: int) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query whose parameters are where to go on, in column `by`, and how many are wanted."""
+    after = -1
+    while page := connection.execute(sql, (after, PAGE)).fetchall():
+        after = page[-1][by]
+        yield from page
 
 
 def stored_count(connection: sqlite3.Connection, *, newest: bool = False) -> int:

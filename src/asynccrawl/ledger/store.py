@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -19,13 +20,17 @@ from typing import Any, TypeVar
 from ..errors import FetchError, StorageError
 from ..models import Outcome, Reason, Record, Status, Tally
 from . import lists, strays
-from .connection import connect
+from .connection import connect, logs_ahead, storage_error
 from .entry import Entry, Item
 from .reader import count_of, saved_by_label, tally
 from .rows import MARK, RECORD_COLUMNS, SETTLE, Stored, record_of, reopen, reopen_failed, settled, stored
 
 FILE_NAME = ".asynccrawl.sqlite3"
 T = TypeVar("T")
+_NO_LOG = (
+    "This file system offers SQLite no write-ahead log, so the ledger kept a rollback journal: each batch takes "
+    "longer, and whoever reads the ledger during a run makes it wait."
+)
 
 
 class Ledger:
@@ -42,6 +47,7 @@ class Ledger:
         self._mark = 0
         self._among = ""  # a further condition on the pending rows that are given out
         self.run = 0
+        self.logs_ahead = True
 
     @classmethod
     async def open(
@@ -56,10 +62,14 @@ class Ledger:
         loop = asyncio.get_running_loop()
         try:
             connection = await loop.run_in_executor(thread, _guarded, path, connect, path, durability)
-            ledger = cls(path, connection, thread, marking=durability == "checkpoint")
-            await ledger._do(ledger._begin, deciding, time.time() if now is None else now)
         except BaseException:
             thread.shutdown(wait=False)
+            raise
+        ledger = cls(path, connection, thread, marking=durability == "checkpoint")
+        try:
+            await ledger._do(ledger._begin, deciding, time.time() if now is None else now)
+        except BaseException:
+            await ledger._close()
             raise
         return ledger
 
@@ -181,14 +191,25 @@ class Ledger:
         """Rows by status."""
         return await self._do(count_of, self._db)
 
+    def story(self) -> list[str]:
+        """What the report should say."""
+        return [] if self.logs_ahead else [_NO_LOG]
+
     async def aclose(self) -> None:
         """End the run. The file is left without companions where nobody reads it at this moment."""
         with suppress(StorageError):
             await self._do(self._execute, "PRAGMA journal_mode=DELETE")
-        await self._do(self._db.close)
-        self._thread.shutdown(wait=False)
+        await self._close()
+
+    async def _close(self) -> None:
+        try:
+            await self._do(self._db.close)
+        finally:
+            self._thread.shutdown(wait=False)
 
     def _begin(self, deciding: dict[Reason, Any], now: float) -> None:
+        self._file = self.path.stat()
+        self.logs_ahead = logs_ahead(self._db)
         settings = json.dumps({reason.value: value for reason, value in deciding.items()})
         earlier = self._db.execute("SELECT run, deciding FROM runs").fetchall()
         sql = "INSERT INTO runs (started, deciding) VALUES (?, ?)"
@@ -197,9 +218,21 @@ class Ledger:
         self._mark = self._db.execute("SELECT coalesce(max(mark), 0) + 1 FROM unsynced").fetchone()[0]
 
     def _settle(self, rows: Sequence[Any], saved: Sequence[int]) -> None:
+        self._check_place()
         self._db.executemany(SETTLE, rows)
         if saved:
             self._db.executemany(MARK, [(self._mark, ordinal) for ordinal in saved])
+
+    def _check_place(self) -> None:
+        """What is written to a file that has lost its name, nobody will ever read."""
+        try:
+            there = self.path.stat()
+        except FileNotFoundError:
+            there = None
+        if there is None or not os.path.samestat(there, self._file):
+            raise StorageError(
+                "the ledger was removed or replaced during the run; leave it where it is, then run again to go on"
+            )
 
     def _next_mark(self) -> int:
         self._mark += 1
@@ -234,9 +267,9 @@ def _guarded(path: Path, function: Callable[..., T], *arguments: Any) -> T:
     try:
         return function(*arguments)
     except sqlite3.Error as error:
-        raise StorageError(f"{path}: the ledger failed: {error}; free space or repair it, then run again") from error
+        raise storage_error(path, "the ledger failed", error) from error
     except StorageError as error:
-        raise StorageError(f"{path}: {error}") from error
+        raise StorageError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
 def _holds(connection: sqlite3.Connection, now: float) -> dict[str, float]:

@@ -40,6 +40,11 @@ class Recorder:
         self._checkpoints = checkpoints
         self.progress = Progress()
 
+    def story(self) -> list[str]:
+        """What the report should say of how pictures were stored."""
+        tellers = (self._sink, self._checkpoints)
+        return [text for one in tellers if (story := getattr(one, "story", None)) for text in story()]
+
     async def record(self, batch: Sequence[Result]) -> list[Result]:
         """Screen, store and record a batch; returns what became of each. Raises StorageError."""
         results = [await self._screen(result) for result in batch]

@@ -50,6 +50,20 @@ def check_file(root: Path, path: str, size: int | None, sha256: str | None) -> F
         raise
 
 
+def read_file(root: Path, path: str, most: int) -> bytes | None:
+    """The content of the file `path` (with slashes, below `root`); None if above `most` bytes.
+
+    Raises FileNotFoundError, also for a link or anything else that is no file, and OSError when it cannot be read.
+    """
+    try:
+        with _directory(root, path) as (directory, name), os.fdopen(os.open(name, _FILE, dir_fd=directory), "rb") as f:
+            return f.read() if os.fstat(f.fileno()).st_size <= most else None
+    except OSError as error:
+        if error.errno in _GONE:
+            raise FileNotFoundError(path) from error
+        raise
+
+
 def in_shard(path: str) -> bool:
     """Whether a path is that of a picture in a shard, `000003.tar/name.jpg`."""
     return SHARD.fullmatch(path.partition("/")[0]) is not None

@@ -17,6 +17,11 @@ from .threads import in_thread
 from .tree import Tree
 from .trouble import patiently, storage_error
 
+_UNGUARDED = (
+    "This file system can neither link files nor rename them without overwriting: what another program had put under a "
+    "picture's name in the very instant of storing it would have been lost."
+)
+
 
 class DirectorySink:
     """Stores samples as `label/name.ext` under `dest`, byte for byte.
@@ -49,9 +54,14 @@ class DirectorySink:
         self._sync = sync
         self._writing = threading.Lock()
         self._prepared = False
+        self._unguarded = False
 
     def __repr__(self) -> str:
         return f"DirectorySink({str(self._dest)!r})"
+
+    def story(self) -> list[str]:
+        """What the report should say."""
+        return [_UNGUARDED] if self._unguarded else []
 
     async def write(self, batch: Sequence[Sample]) -> list[str | Failure]:
         """Store every sample; returns the path of each relative to `dest`, or its Failure.
@@ -85,6 +95,7 @@ class DirectorySink:
         with Tree(self._dest, sync=self._sync) as tree:
             stored = [self._store(tree, sample) for sample in batch]
             tree.sync_directories()
+            self._unguarded |= tree.unguarded
         return stored
 
     def _prepare(self) -> None:

@@ -58,16 +58,20 @@ def link(source: Path, directory: int, name: str) -> bool:
     return True
 
 
-def move(name: str, source: int, directory: int, new: str) -> None:
-    """Move a file from one directory to another (an absolute `name` needs none), under a name that nobody has."""
+def move(name: str, source: int, directory: int, new: str) -> bool:
+    """Move a file from one directory to another (an absolute `name` needs none), under a name that nobody has.
+
+    False where the file system can only look first and rename then: a file that somebody else puts there at that very
+    instant would be overwritten.
+    """
     try:
         os.link(name, new, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        _rename(name, source, directory, new)
-    else:
-        os.unlink(name, dir_fd=source)
+        return _rename(name, source, directory, new)
+    os.unlink(name, dir_fd=source)
+    return True
 
 
 def set_aside(directory: int, name: str) -> None:
@@ -144,13 +148,17 @@ def _sha256_of(path: Path) -> str | None:
         return None
 
 
-def _rename(name: str, source: int, directory: int, new: str) -> None:
+def _rename(name: str, source: int, directory: int, new: str) -> bool:
     rename, flag = _exclusive_rename()
     if rename is None or rename(source, os.fsencode(name), directory, os.fsencode(new), flag):
         code = ctypes.get_errno() if rename is not None else errno.ENOSYS
-        if code in (errno.ENOSYS, errno.EINVAL):
-            raise OSError(errno.ENOTSUP, "the file system can neither link nor rename without overwriting", name)
-        raise OSError(code, os.strerror(code), name)
+        if code not in (errno.ENOSYS, errno.EINVAL):
+            raise OSError(code, os.strerror(code), name)
+        if kind_of(directory, new) is not None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+        os.rename(name, new, src_dir_fd=source, dst_dir_fd=directory)
+        return False
+    return True
 
 
 @functools.cache

@@ -82,7 +82,7 @@ def _put_new(tree: Tree, wish: _Wish, make: Callable[[str], None]) -> None:
     name = tree.new_name()
     make(name)
     try:
-        there = _put(tree, wish, lambda directory: move(name, tree.temporary, directory, wish.place.file))
+        there = _put(tree, wish, lambda directory: _moved(tree, name, tree.temporary, directory, wish.place.file))
     except BaseException:
         with suppress(OSError):
             os.unlink(name, dir_fd=tree.temporary)
@@ -95,7 +95,7 @@ def _put_file(tree: Tree, wish: _Wish, path: Path) -> None:
     """Move a temporary file into its place, link another one; where neither can be, copy it."""
     if tree.sync:
         sync_file(path)
-    put = partial(_move if wish.sample.temporary else _link, path, wish.place)
+    put = partial(_move, tree, path, wish.place) if wish.sample.temporary else partial(_link, path, wish.place)
     try:
         there = _put(tree, wish, put)
     except _MustCopy:
@@ -121,9 +121,14 @@ class _MustCopy(Exception):
     """A file that can be neither moved nor linked to where it should be."""
 
 
-def _move(path: Path, place: Place, directory: int) -> None:
+def _moved(tree: Tree, name: str, source: int, directory: int, new: str) -> None:
+    if not move(name, source, directory, new):
+        tree.unguarded = True
+
+
+def _move(tree: Tree, path: Path, place: Place, directory: int) -> None:
     try:
-        move(str(path.absolute()), directory, directory, place.file)
+        _moved(tree, str(path.absolute()), directory, directory, place.file)
     except OSError as error:
         if error.errno == errno.EXDEV:
             raise _MustCopy from error

@@ -36,6 +36,7 @@ class Tree:
     def __init__(self, dest: Path, *, sync: bool = False) -> None:
         """Open the destination. `sync`: whether what is stored has to be on the disk by then. Raises OSError."""
         self.sync = sync
+        self.unguarded = False  # whether something had to be renamed without a guard against overwriting
         self._used: dict[Parts, None] = {}
         self._root = os.open(dest, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.dest = dest

@@ -1,0 +1,80 @@
+"""A process that runs out of file descriptors: nobody is blamed for it, and what files need is kept free."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asynccrawl.errors import OutOfDescriptors
+from asynccrawl.fetcher import HttpFetcher
+from asynccrawl.fetcher.body import read_body
+from asynccrawl.models import Response
+from asynccrawl.settings import Limits, Network
+from asynccrawl.testing import Answer, DnsServer, ImageServer, picture
+
+from .conftest import LOOPBACK
+from .fetching import outcome
+
+
+@contextmanager
+def free_descriptors(number: int) -> Iterator[None]:
+    """No more than so many files can be opened for a while, besides those that are open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4_096, before[1]))
+    try:
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + number, before[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_a_look_up_that_finds_none_is_no_failure_of_the_name(server: ImageServer, tmp_path: Path):
+    server.route(lambda request: Answer(picture()))
+    url = server.url("/1").replace("127.0.0.1", "cats.test")
+    async with DnsServer() as dns:
+        dns.add("cats.test", "127.0.0.1")
+        network = Network(allow_net=("127.0.0.0/8",), nameserver=(dns.nameserver,))
+        fetcher = await HttpFetcher.open(replace(LOOPBACK, network=network), tmp_path)
+        with free_descriptors(0):
+            assert isinstance(await outcome(fetcher, url), OutOfDescriptors)
+        assert not dns.audit.count("cats.test", "A")
+        found = await outcome(fetcher, url)
+        assert isinstance(found, Response) and found.data == picture(), "and it was not remembered as one"
+        await fetcher.aclose()
+
+
+async def test_connections_leave_some_for_files(server: ImageServer, tmp_path: Path):
+    server.route(lambda request: Answer(picture()))
+    fetcher = await HttpFetcher.open(LOOPBACK, tmp_path)
+    with free_descriptors(8):
+        assert isinstance(await outcome(fetcher, server.url("/1")), OutOfDescriptors)
+        for opened in [socket.socket() for _ in range(8)]:
+            opened.close()  # they were there
+    assert server.audit.count() == 0
+    assert isinstance(await outcome(fetcher, server.url("/1")), Response)
+    await fetcher.aclose()
+
+
+async def test_a_large_body_that_finds_none_waits(tmp_path: Path):
+    async def chunks():
+        yield bytes(100)
+
+    with free_descriptors(0), pytest.raises(OutOfDescriptors):
+        await read_body(chunks(), Limits(spool_above=10), tmp_path / "spool")
+    body = await read_body(chunks(), Limits(spool_above=10), tmp_path / "spool")
+    assert body.path is not None and body.path.read_bytes() == bytes(100)
+
+
+def test_the_error_crosses_processes():
+    again = pickle.loads(pickle.dumps(OutOfDescriptors()))
+    assert type(again) is OutOfDescriptors and again.retryable and "ulimit -n" in again.detail
