@@ -19,6 +19,7 @@ from .durability import Checkpoints
 from .engine import Engine
 from .errors import SettingsError, StorageError, storage_error
 from .fetcher import HttpFetcher
+from .imaging import prepare
 from .job import Job
 from .ledger import FILE_NAME, Ledger, Lock
 from .listing import Listing
@@ -139,6 +140,7 @@ async def _quota(settings: Settings, ledger: Ledger) -> Quota | None:
 
 
 async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Parts, spool: Path) -> Job:
+    await asyncio.to_thread(prepare)
     rate = settings.limits.limit_rate
     pace = None if rate is None else Pace(rate, time.monotonic)
     fetcher = await HttpFetcher.open(settings, spool, pace)

@@ -4,7 +4,7 @@ And bytes -> bytes, for exports alone: pictures of one size in one encoding.
 """
 
 from .conversion import Conversion, Converted, Encoding, convert
-from .examine import examine
+from .examine import examine, prepare
 from .facts import EXTENSIONS, Facts
 from .mean import MeanPicture
 from .resizing import RESIZE_MODES, ResizeMode
@@ -20,4 +20,5 @@ __all__ = [
     "ResizeMode",
     "convert",
     "examine",
+    "prepare",
 ]

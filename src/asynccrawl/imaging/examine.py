@@ -59,6 +59,11 @@ def _recognised(head: bytes, policy: ImagePolicy, content_type: str | None) -> s
     raise InvalidImage(Reason.NOT_AN_IMAGE, f"its first bytes are {name or 'no known format'}{said}")
 
 
+def prepare() -> None:
+    """Load what decodes, before descriptors may run short: a plugin that cannot be loaded makes a picture corrupt."""
+    _factories()
+
+
 def open_picture(data: Buffer, formats: Container[str]) -> ImageFile:
     """The picture, opened and not decoded. Raises InvalidImage for none of `formats`, and what Pillow raises."""
     name = sniff(data[:HEAD_BYTES])
