@@ -4,6 +4,7 @@ examples run as programs.
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import click
 import pytest
+from PIL import Image
 
 import asynccrawl
 from asynccrawl.cli.crawl import command as crawl_command
 from asynccrawl.cli.main import group
+
+from .loading import datums, read_shards
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -43,10 +47,29 @@ def test_the_demo_runs_and_its_second_run_starts_anew(tmp_path: Path):
         assert "--allow-net 127.0.0.0/8" in demo.stderr
     shown = ran([sys.executable, "-m", "asynccrawl", "manifest", "asynccrawl-demo/ilsvrc12"], tmp_path)
     assert len(shown.stdout.splitlines()) == 60
+    databases_hold_their_sources(tmp_path / "asynccrawl-demo/digits")
+    subset = {path.stem for path in (tmp_path / "asynccrawl-demo/12_classes").rglob("*.*")}
+    assert {one["__key__"] for one in read_shards(tmp_path / "asynccrawl-demo/webdataset")} == subset
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("keep me")
     refused = ran([sys.executable, "-m", "asynccrawl", "demo", "mine"], tmp_path)
     assert refused.returncode == 2 and (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def databases_hold_their_sources(digits: Path) -> None:
+    """Every record is its source after DIGITS's load, its resize and its encoder, each done here by Pillow alone."""
+    for split in ("train", "val"):
+        lines = (digits / f"{split}.txt").read_text().splitlines()
+        for line, (_, fields) in zip(lines, datums(digits / f"{split}_db"), strict=True):
+            source = Image.open(line.rpartition(" ")[0])
+            if source.mode in ("P", "RGBA"):
+                seen = source.convert("RGBA")
+                source = Image.new("RGB", seen.size, "white")
+                source.paste(seen, mask=seen)
+            made, file = source.convert("RGB").resize((256, 256), Image.Resampling.BILINEAR), io.BytesIO()
+            made.info = {}
+            made.save(file, "JPEG", quality=90)
+            assert fields[4] == file.getvalue() and fields[7] == 1, line
 
 
 def test_every_command_of_the_readme_exists():
