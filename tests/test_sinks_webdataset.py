@@ -106,8 +106,7 @@ async def test_whatever_is_cut_off_the_samples_before_are_kept_and_the_next_go_i
         kept = sum(end <= cut for end in ends)
         await again.write([sample(n) for n in range(4)])
         await again.aclose()
-        found = [one["__key__"] for one in await asyncio.to_thread(read_shards, dest)]
-        assert found == [f"n01440764_{n}" for n in range(4)]
+        assert list(stored(dest)) == [f"n01440764_{n}" for n in range(4)]
         assert len(list(dest.glob("*.tar"))) == (1 if kept in (0, 4) else 2) and not list(dest.glob(".*"))
 
 
@@ -160,6 +159,45 @@ async def test_labels_keep_their_numbers_and_a_cut_line_is_none(dest: Path):
     assert (dest / "labels.txt").read_text().split() == ["b", "c", "a", "e"]
     with pytest.raises(StorageError, match="other labels"):
         await WebDatasetSink(dest, ["a", "b"]).write([sample(4, "a")])
+
+
+async def test_a_sync_that_failed_is_not_tried_again_and_nothing_is_published(
+    dest: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from asynccrawl.sinks import shard
+
+    sink = WebDatasetSink(dest, sync=True)
+    await sink.write([sample(1)])
+    syncs = []
+
+    def broken(file: int) -> None:
+        syncs.append(file)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(shard, "_sync_data", broken)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="see to the disk"):
+            await sink.write([sample(2)])
+    await sink.aclose()
+    assert len(syncs) == 1 and not list(dest.glob("*.tar")) and len(list(dest.glob(".*.part"))) == 1
+    monkeypatch.undo()
+    again = WebDatasetSink(dest)
+    await again.write([sample(2)])
+    await again.aclose()
+    assert sorted(one["__key__"] for one in await asyncio.to_thread(read_shards, dest)) == [
+        "n01440764_1",
+        "n01440764_2",
+    ]
+
+
+async def test_names_that_lead_elsewhere_are_refused_and_any_split_is_found_again(dest: Path):
+    sink = WebDatasetSink(dest)
+    bad = [sample(1, name=name) for name in ("../up", "a/b", ".hidden", "")] + [sample(1, split="../up")]
+    assert [entry.reason for entry in await sink.write(bad) if isinstance(entry, Failure)] == ["bad_name"] * 5
+    for _ in range(2):
+        await sink.write([sample(1, split="fold-1")])
+        await sink.aclose()
+    assert [path.name for path in dest.glob("*.tar")] == ["fold-1-000000.tar"] and len(stored(dest)) == 1
 
 
 async def test_a_full_disk_ends_it_and_room_lets_it_go_on(dest: Path, monkeypatch: pytest.MonkeyPatch):

@@ -54,7 +54,7 @@ def place_of(sample: Sample) -> Place:
     directories = (label,) if sample.split is None else (sample.split, label)
     file = f"{sample.name}.{extension_of(sample.format)}"
     for part in (*directories, file):
-        _check(part)
+        check_part(part)
     return Place(directories, file)
 
 
@@ -85,7 +85,8 @@ def format_of(file: str) -> tuple[str, str] | None:
     return (name, found) if dot and name and not name.startswith(".") and found else None
 
 
-def _check(part: str) -> None:
+def check_part(part: str) -> None:
+    """Raise Refused (bad_name) for what cannot be the name of a file or directory of ours."""
     if _UNSAFE.search(part):
         raise Refused(Reason.BAD_NAME, f"{part[:60]!r} cannot be a file or directory name here")
     try:

@@ -19,6 +19,7 @@ from .tar import END, Held, held_in, intact, mapped
 
 _PART, _NEW = ".part", ".new"
 _COPY_BYTES = 2**20
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class OpenShard:
     def flush(self) -> None:
         """Bring what was appended to the disk itself, if that is wanted."""
         if self._sync:
-            os.fdatasync(self._file)
+            _sync_data(self._file)
 
     def drop(self, keys: set[str]) -> None:
         """Take samples out again."""
@@ -94,6 +95,10 @@ class OpenShard:
         kept = _held(self._part)
         self.count, self.end = len(kept), kept[-1].end if kept else 0
         self.hashes = {hash_of(held.key) for held in kept}
+
+    def abandon(self) -> None:
+        """Close it as it is, under its hidden name."""
+        os.close(self._file)
 
     def publish(self) -> Keys | None:
         """End the archive, and give it its name; None when nothing is in it, and it is removed."""

@@ -11,7 +11,7 @@ from .labels import Labels
 from .shard import Keys, OpenShard, ShardBounds, drop_from, hash_of, keys_in
 from .tar import content, held_in, mapped
 
-SHARD = re.compile(r"(?:(?P<split>[a-z]+)-)?(?P<number>\d{6,})\.tar")
+SHARD = re.compile(r"(?:(?P<split>[^/]+)-)?(?P<number>\d{6,})\.tar")
 """The name of a shard."""
 
 
@@ -68,6 +68,12 @@ class Shelf:
         """Bring everything to the disk itself, if that is wanted."""
         for shard in self._open.values():
             shard.flush()
+
+    def abandon(self) -> None:
+        """Close all shards in the making as they are."""
+        for shard in self._open.values():
+            shard.abandon()
+        self._open = {}
 
     def publish(self) -> None:
         """End all shards in the making."""

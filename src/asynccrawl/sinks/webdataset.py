@@ -12,7 +12,7 @@ from typing import Any
 
 from ..models import Failure, Reason, Sample
 from .labels import Labels
-from .layout import extension_of
+from .layout import Refused, check_part, extension_of
 from .shard import ShardBounds, recover
 from .shelf import Shelf
 from .tar import key_of, packed
@@ -58,6 +58,7 @@ class WebDatasetSink:
         self._lock = threading.Lock()
         self._shelf: Shelf | None = None
         self._settled = False
+        self._broken: OSError | None = None
 
     def __repr__(self) -> str:
         return f"WebDatasetSink({str(self._dest)!r})"
@@ -76,6 +77,10 @@ class WebDatasetSink:
 
     def _guarded(self, work: Any, batch: Sequence[Sample]) -> Any:
         with self._lock:
+            if self._broken is not None:
+                if work == self._close:
+                    return None
+                raise storage_error(self._dest, self._broken)
             try:
                 return patiently(lambda: work(batch))
             except OSError as error:
@@ -88,7 +93,19 @@ class WebDatasetSink:
         try:
             return [self._store(shelf, sample) for sample in batch]
         finally:
+            self._flush(shelf)
+
+    def _flush(self, shelf: Shelf) -> None:
+        """Never tried again once it has failed: the kernel may have dropped what it could not write.
+
+        What is in the making stays so; the next sink looks at each of its samples before it publishes them.
+        """
+        try:
             shelf.flush()
+        except OSError as error:
+            self._broken, self._shelf = error, None
+            shelf.abandon()
+            raise
 
     def _opened(self) -> Shelf:
         """The shards, made ready by the first write: only then has a crawl locked the destination."""
@@ -106,6 +123,11 @@ class WebDatasetSink:
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             text = f"{sample.path} is no file that can be read: {error.strerror}"
             return Failure.instead(sample, Reason.INTERNAL, text, retryable=sample.temporary)
+        try:
+            for part in (sample.name, *([] if sample.split is None else [sample.split])):
+                check_part(part)
+        except Refused as refused:
+            return Failure.instead(sample, refused.reason, refused.detail)
         number = None if sample.label is None else shelf.labels.number(sample.label)
         if sample.label is not None and number is None:
             return Failure.instead(sample, Reason.LABEL_NOT_WANTED, f"{sample.label} is none of the labels")
