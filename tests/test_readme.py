@@ -61,7 +61,7 @@ def databases_hold_their_sources(digits: Path) -> None:
     for split in ("train", "val"):
         lines = (digits / f"{split}.txt").read_text().splitlines()
         for line, (_, fields) in zip(lines, datums(digits / f"{split}_db"), strict=True):
-            source = Image.open(line.rpartition(" ")[0])
+            source = Image.open(io.BytesIO(Path(line.rpartition(" ")[0]).read_bytes()))
             if source.mode in ("P", "RGBA"):
                 seen = source.convert("RGBA")
                 source = Image.new("RGB", seen.size, "white")
