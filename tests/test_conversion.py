@@ -153,5 +153,9 @@ def test_the_values_of_a_mean():
         mean.add(bytes(pixels), 2, 1)
     assert mean.planes() == [bytes((0, 255)), bytes((2, 8)), bytes((2, 102))]
     assert opened(mean.jpeg()).size == (2, 1)
+    both = MeanPicture()
+    for part in (mean, MeanPicture(), mean):
+        both.merge(part)
+    assert both.planes() == mean.planes() and both.count == 4
     with pytest.raises(ValueError, match="among others"):
         mean.add(bytes(3), 1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,7 +22,7 @@ class Converter:
     def __init__(self, conversion: Conversion | None) -> None:
         self._conversion = conversion
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "asynccrawl-export")
-        self.mean = MeanPicture()
+        self._means: dict[int, MeanPicture] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -34,26 +35,30 @@ class Converter:
         if self._conversion is None:
             return list(batch)
         loop = asyncio.get_running_loop()
-        made = await asyncio.gather(*(loop.run_in_executor(self._pool, self._made, sample) for sample in batch))
-        pairs = list(zip(batch, made, strict=True))
-        await loop.run_in_executor(self._pool, self._add, pairs)
-        return [_sample(sample, one) if isinstance(one, Converted) else one for sample, one in pairs]
+        return await asyncio.gather(*(loop.run_in_executor(self._pool, self._made, sample) for sample in batch))
 
-    def _made(self, sample: Sample) -> Converted | Failure:
+    def mean(self) -> MeanPicture:
+        """The mean of what was converted for training so far."""
+        whole = MeanPicture()
+        for part in self._means.values():
+            whole.merge(part)
+        return whole
+
+    def _made(self, sample: Sample) -> Sample | Failure:
         assert self._conversion is not None
         body = sample.data if sample.path is None else sample.path
         assert body is not None
         try:
-            return convert(body, self._conversion)
+            made = convert(body, self._conversion)
         except InvalidImage as error:
             return Failure.instead(sample, error.reason, error.detail)
         except OSError as error:
             return Failure.instead(sample, Reason.INTERNAL, f"{sample.path} cannot be read: {error.strerror}")
-
-    def _add(self, pairs: Sequence[tuple[Sample, Converted | Failure]]) -> None:
-        for sample, one in pairs:
-            if isinstance(one, Converted) and one.pixels is not None and sample.split in (None, "train"):
-                self.mean.add(one.pixels, one.width, one.height)
+        if made.pixels is not None and sample.split in (None, "train"):
+            # A sum for each thread, so that none waits for another.
+            mean = self._means.setdefault(threading.get_ident(), MeanPicture())
+            mean.add(made.pixels, made.width, made.height)
+        return _sample(sample, made)
 
 
 def _sample(sample: Sample, made: Converted) -> Sample:

@@ -38,6 +38,8 @@ from .staging import Stage
 
 BATCH = 64
 """Pictures converted and written at once."""
+Mean = tuple[list[bytes], tuple[int, int], bytes]
+"""A mean's planes, its size, and how it looks."""
 Advance = Callable[[int, int], None]
 """Told, now and then, how many pictures are done, and of how many."""
 
@@ -127,13 +129,18 @@ def _finish(directory: Path, work: _Work) -> None:
         raise StorageError(f"{directory}: the mean cannot be stored: {error.strerror}; then run again") from error
 
 
+def _mean_of(converter: Converter) -> Mean | None:
+    mean = converter.mean()
+    return None if mean.size is None else (mean.planes(), mean.size, mean.jpeg())
+
+
 class _Work:
     """The pictures of an export on their way, and their counts."""
 
     def __init__(self, loader: Loader, contents: Contents, options: ExportOptions, advance: Advance | None) -> None:
         self.contents = contents
         self.options = options
-        self.mean: tuple[list[bytes], tuple[int, int], bytes] | None = None
+        self.mean: Mean | None = None
         self._loader = loader
         self._advance = advance
         self._counts: Counter[tuple[str | None, str | None]] = Counter()
@@ -158,9 +165,7 @@ class _Work:
                 if following is not None:
                     following.cancel()
                     await asyncio.gather(following, return_exceptions=True)
-            if converter.mean.size is not None:
-                mean, size = converter.mean, converter.mean.size
-                self.mean = (await asyncio.to_thread(mean.planes), size, await asyncio.to_thread(mean.jpeg))
+            self.mean = await asyncio.to_thread(_mean_of, converter)
 
     async def _made(self, converter: Converter, start: int) -> list[Sample | Failure]:
         items = self.contents.items[start : start + BATCH]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,16 +24,25 @@ class MeanPicture:
     def add(self, pixels: bytes, width: int, height: int) -> None:
         """Add a picture given as interleaved RGB bytes. Raises ValueError for one of another size."""
         from PIL import Image as pillow
+
+        self._add(pillow.frombytes("RGB", (width, height), pixels).split(), (width, height), 1)
+
+    def merge(self, other: MeanPicture) -> None:
+        """Add all that was added to `other`. Raises ValueError for pictures of another size."""
+        if other.size is not None:
+            self._add(other._sums, other.size, other.count)
+
+    def _add(self, bands: Sequence[Image], size: tuple[int, int], count: int) -> None:
+        from PIL import Image as pillow
         from PIL import ImageMath
 
-        if self.size not in (None, (width, height)):
-            raise ValueError(f"a picture of {width} x {height} among others of {self.size}")
-        bands = pillow.frombytes("RGB", (width, height), pixels).split()
+        if self.size not in (None, size):
+            raise ValueError(f"a picture of {size[0]} x {size[1]} among others of {self.size}")
         if not self._sums:
-            self.size, self._sums = (width, height), [pillow.new("I", (width, height)) for _ in bands]
+            self.size, self._sums = size, [pillow.new("I", size) for _ in bands]
         pairs = zip(self._sums, bands, strict=True)
         self._sums = [ImageMath.lambda_eval(lambda of: of["a"] + of["b"], a=total, b=band) for total, band in pairs]
-        self.count += 1
+        self.count += count
 
     def planes(self) -> list[bytes]:
         """The mean's red, green and blue plane; none without pictures."""
