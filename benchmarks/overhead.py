@@ -3,7 +3,7 @@
     python benchmarks/overhead.py [--scale 1.0] [--rounds 3] [--dest DIR]
 
 No network and no foreign server. Every part is given the same work in each round, in a fresh state; that it was done
-is asserted; medians are shown with the smallest and largest.
+is asserted; medians are shown with the smallest and largest. The time of decoder processes has their start in it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import uvloop
 
 from asynccrawl import DirectorySink, HostLimits, ImagePolicy, ListOptions, NullSink, Sample, Settings
 from asynccrawl.admission import admit
+from asynccrawl.decoder import ProcessDecoder
 from asynccrawl.engine import Engine
 from asynccrawl.frontier import Frontier, Signal
 from asynccrawl.imaging import Facts, examine
@@ -72,6 +73,9 @@ class NullDecoder:
 
     async def examine(self, body: bytes | Path, content_type: str | None, whole: bool = False) -> Facts:
         return FACTS
+
+    def story(self) -> list[str]:
+        return []
 
 
 async def in_batches(items: list[Any], size: int = 500) -> AsyncIterator[list[Any]]:
@@ -139,6 +143,18 @@ def decoding(threads: int, decode: str) -> Callable[[int, Path], Coroutine[Any, 
     return decode_alone
 
 
+def decoding_apart(processes: int) -> Callable[[int, Path], Coroutine[Any, Any, int]]:
+    async def decode_apart(count: int, scratch: Path) -> int:
+        decoder = ProcessDecoder(ImagePolicy(), processes)
+        try:
+            facts = await asyncio.gather(*(decoder.examine(body, "image/jpeg") for body in bodies(count)))
+        finally:
+            await decoder.aclose()
+        return sum(fact.format == "jpeg" for fact in facts)
+
+    return decode_apart
+
+
 PARTS: list[tuple[str, int, Callable[[int, Path], Coroutine[Any, Any, int]]]] = [
     ("list and admission, lines", 200_000, list_alone),
     ("frontier, hops", 100_000, frontier_alone),
@@ -147,6 +163,8 @@ PARTS: list[tuple[str, int, Callable[[int, Path], Coroutine[Any, Any, int]]]] = 
     ("directory sink, files", 3_000, sink_alone),
     ("full decode, 1 thread, pictures", 1_000, decoding(1, "full")),
     ("full decode, 2 threads, pictures", 1_000, decoding(2, "full")),
+    ("full decode, 3 threads, pictures", 1_000, decoding(3, "full")),
+    *((f"full decode, {n} processes, pictures", 4_000, decoding_apart(n)) for n in (1, 2, 3)),
     ("no decode, 1 thread, pictures", 2_000, decoding(1, "none")),
 ]
 

@@ -81,7 +81,14 @@ def test_what_cannot_be_measured_is_refused(words: tuple[object, ...], tmp_path:
 def test_overhead_measures_every_part():
     out = ran("overhead.py", "--scale", 0.002, "--rounds", 1)
     rows = [line for line in out.splitlines()[1:] if re.search(r"[\d,]+ +[\d,.]+ us  \([\d,]+ to [\d,]+\)$", line)]
-    assert len(rows) == 8
+    assert len(rows) == 12
+
+
+def test_mutation_counts_verdicts():
+    out = ran("mutation.py", "--seconds", 2, "--only", "png,gif", "--processes", 1)
+    assert re.search(r"^[\d,]+ variants, seed 0, 1 decoder processes, 2 s$", out, re.MULTILINE)
+    assert re.search(r"^png  +[1-9]", out, re.MULTILINE) and re.search(r"^gif  +[1-9]", out, re.MULTILINE)
+    assert re.search(r"^slowest 0\.\d+ s \((png|gif) .*\); a process at most [1-9]\d* MB", out, re.MULTILINE)
 
 
 @pytest.mark.slow  # whole commands are started
@@ -124,7 +131,8 @@ def test_the_frontier_gives_every_request_out_once_whatever_the_shape():
 
 
 def test_ours_alone_and_the_sorted_list():
-    assert re.search(r"20 JPEGs .* median \d+ images/s", ran("kit.py", "--records", 20, "--rounds", 1))
+    out = ran("kit.py", "--records", 20, "--rounds", 1, "--processes", "0,1")
+    assert re.search(r"20 JPEGs .*\nprocesses 0: median \d+ images/s.*\nprocesses 1: median \d+ images/s", out)
 
 
 @pytest.mark.slow  # the servers ask for whole seconds of patience, which is what is measured

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import struct
+import zlib
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from asynccrawl.imaging.ends import CutShort, end_of
 from asynccrawl.models import Reason
 from asynccrawl.settings import ImagePolicy
 from asynccrawl.testing import html_page, picture, placeholder
+from asynccrawl.testing.encodings import encoded
 
 POLICY = ImagePolicy()
 
@@ -236,3 +239,69 @@ def test_the_walk_to_the_end_takes_any_bytes(format_: str, data: bytes):
     magic = {"gif": b"GIF89a", "tiff": b"II*\0", "jpeg": b"\xff\xd8"}.get(format_, b"")
     with suppress(CutShort):
         assert end_of(format_, magic + data) <= len(magic + data)
+
+
+def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
+    framed = (
+        len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big") for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+HEAD, ROWS, END = (b"IHDR", struct.pack(">IIBBBBB", 2, 3, 8, 0, 0, 0, 0)), bytes(9), (b"IEND", b"")
+COLOURED = (b"IHDR", struct.pack(">IIBBBBB", 2, 3, 8, 3, 0, 0, 0))
+DATA, COLOURS = (b"IDAT", zlib.compress(ROWS)), (b"PLTE", bytes(6))
+
+
+@pytest.mark.parametrize("chunks", [
+    (HEAD, DATA, END), (HEAD, (b"tEXt", b"a\0b"), DATA, (b"tEXt", b"a\0b"), END), (COLOURED, COLOURS, DATA, END),
+    (HEAD, (b"IDAT", DATA[1][:5]), (b"IDAT", DATA[1][5:]), END), (HEAD, (b"IDAT", zlib.compress(bytes(900))), END),
+])  # fmt: skip
+def test_a_png_that_keeps_the_rules_is_kept(chunks: tuple[tuple[bytes, bytes], ...]):
+    assert reason(png_of(*chunks)) is None
+
+
+@pytest.mark.parametrize(("chunks", "said"), [
+    ((HEAD, HEAD, DATA, END), "IHDR at byte 33 is out of place"),
+    ((COLOURED, COLOURS, COLOURS, DATA, END), "PLTE at byte 51 is out of place"),
+    ((COLOURED, DATA, END), "image data at byte 33 are out of place"),
+    ((HEAD, DATA, (b"tEXt", b"a\0b"), (b"IDAT", b""), END), "out of place"),
+    ((HEAD, (b"CgBI", b"1234"), DATA, END), "CgBI at byte 33 is needed, and not known"),
+    ((HEAD, (b"IDAT", zlib.compress(bytes(6))), END), "end 3 bytes before its last row does"),
+])  # fmt: skip
+def test_a_png_that_breaks_the_rules_is_not(chunks: tuple[tuple[bytes, bytes], ...], said: str):
+    with pytest.raises(InvalidImage, match=said) as caught:
+        examine(png_of(*chunks), POLICY)
+    assert caught.value.reason is Reason.CORRUPT
+    if "last row" in said:
+        assert reason(png_of(*chunks), replace(POLICY, decode="header")) is None, "no pixel is looked at"
+
+
+@pytest.mark.parametrize(
+    "kind", ["png interlaced", "png interlaced 16 bit", "png interlaced grey and alpha", "png 1 bit"]
+)
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (4, 9), (5, 5), (8, 8), (45, 35)])
+def test_rows_are_counted_in_every_pass(kind: str, size: tuple[int, int]):
+    assert reason(encoded(kind, size)) is None
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    (b"\x1c\x01\x03\0\x01\0\0\0\x01", b"\x1c\x01\x03\0\x01\0\0\0\x03"),  # planes in the order 3
+    (b"\x06\x01\x03\0\x01", b"\x06\x01\x02\0\x01"),  # what pixels mean, as text
+    (b"\x06\x01\x03\0", b"\x06\x81\x03\0"),  # nothing of it
+    (b"\x16\x01\x04\0\x01\0\0\0\x23", b"\x16\x01\x04\0\x01\0\0\0\x03"),  # three rows in the one strip
+])  # fmt: skip
+def test_a_tiff_that_breaks_the_rules_is_corrupt(old: bytes, new: bytes):
+    data = encoded("tiff")
+    assert data.count(old) == 1 and reason(data) is None
+    assert reason(data.replace(old, new)) is Reason.CORRUPT
+
+
+def test_frames_and_packed_rows_stay_within_the_picture():
+    data = bytearray(encoded("gif"))
+    data[data.index(b"\x2c\0\0\0\0") + 1] = 1
+    assert reason(bytes(data)) is Reason.CORRUPT
+    packed = bytearray(encoded("bmp rle"))
+    assert reason(bytes(packed)) is None
+    packed[int.from_bytes(packed[10:14], "little")] = 200  # a run that is longer than a row
+    assert reason(bytes(packed)) is Reason.CORRUPT

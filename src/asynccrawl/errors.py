@@ -8,6 +8,7 @@ SettingsError           a setting that proves wrong when it is used (exit 2)
 FetchError              one hop failed; the engine turns it into a retry or a Failure
  '- OutOfDescriptors    it could not even begin; the engine lowers the fetches in flight
 InvalidImage            a body is no picture that may be kept; the engine turns it into a Failure
+ '- Undecodable         decoding it broke a bound, or its decoder
 """
 
 from __future__ import annotations
@@ -95,6 +96,24 @@ class InvalidImage(Exception):
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+
+
+class Undecodable(InvalidImage):
+    """A body that took more time or memory than is allowed, or with which its decoder died: `corrupt`.
+
+    `retryable`: it may have been somebody else's doing, as when the system ended the decoder.
+    """
+
+    def __init__(self, detail: str, *, retryable: bool = False) -> None:
+        super().__init__(Reason.CORRUPT, detail)
+        self.retryable = retryable
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _undecodable, (self.detail, self.retryable)
+
+
+def _undecodable(detail: str, retryable: bool) -> Undecodable:
+    return Undecodable(detail, retryable=retryable)
 
 
 def storage_error(where: object, what: str, error: OSError) -> StorageError:

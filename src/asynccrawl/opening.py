@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .decoder import ThreadDecoder
+from .decoder import Decoder, open_decoder
 from .durability import Checkpoints
 from .engine import Engine
 from .errors import SettingsError, StorageError, storage_error
@@ -68,7 +68,7 @@ async def open_crawl(
         store = sink if sink is not None else await _own_sink(root, settings, ledger)
         stack.push_async_callback(close_sink, store)
         screening = await asyncio.to_thread(Screening, settings.image)
-        decoder = ThreadDecoder(settings.image)
+        decoder = open_decoder(settings)
         stack.push_async_callback(decoder.aclose)
         recovery = Recovery(root, ledger, decoder, screening) if isinstance(store, DirectorySink) and not sink else None
         if recovery:
@@ -93,7 +93,7 @@ async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
         stack.push_async_callback(ledger.aclose)
         quota = await _quota(settings, ledger)
         recorder = Recorder(await asyncio.to_thread(Screening, settings.image), None, ledger, quota=quota)
-        decoder = ThreadDecoder(settings.image)
+        decoder = open_decoder(settings)
         stack.push_async_callback(decoder.aclose)
         yield await _job(stack, urls, settings, _Parts(ledger, recorder, decoder, quota), room / "spool")
 
@@ -120,7 +120,7 @@ async def _end_checkpoints(checkpoints: Checkpoints, kind: type[BaseException] |
 class _Parts(NamedTuple):
     ledger: Ledger
     recorder: Recorder
-    decoder: ThreadDecoder
+    decoder: Decoder
     quota: Quota | None
     recovery: Recovery | None = None
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from .decoder import ThreadDecoder
+from .decoder import Decoder
 from .errors import InvalidImage, storage_error
 from .expectation import check_expected
 from .ledger import Ledger
@@ -39,7 +39,7 @@ Item = Record | Failure
 class Recovery:
     """Settles what an earlier run, or somebody else, has left in the destination `root`."""
 
-    def __init__(self, root: Path, ledger: Ledger, decoder: ThreadDecoder, screening: Screening) -> None:
+    def __init__(self, root: Path, ledger: Ledger, decoder: Decoder, screening: Screening) -> None:
         self._root = root
         self._ledger = ledger
         self._decoder = decoder

@@ -20,6 +20,7 @@ LIST_FORMATS = ("auto", "imagenet", "urls", "csv", "tsv", "jsonl", "parquet")
 
 _ENDLESS = 2**62
 """Numbers from here on are refused: no crawl would end, and the ledger's 64 bits could not hold them."""
+_MOST_PROCESSES = 1_024
 _SLOWEST = 1e-5
 """The lowest rate: about one request a day."""
 
@@ -262,16 +263,22 @@ class ImagePolicy:
 
     decode: `full` decodes the first frame, `header` only opens the file, `none` only looks at its first bytes.
     formats: those kept. max_pixels: largest width x height, checked before decoding. placeholders: `known` refuses
-    pictures whose signature is on the shipped list, `off` keeps them.
+    pictures whose signature is on the shipped list, `off` keeps them. max_decode_seconds, max_decode_bytes: most time,
+    and most memory beyond what its process had before (the body included), that a decode may take in a decoder process;
+    threads cannot be bounded so.
     """
 
     decode: str = "full"
     formats: tuple[str, ...] = FORMATS
     max_pixels: int = 50_000_000
     placeholders: str = "known"
+    max_decode_seconds: float = 30.0
+    max_decode_bytes: int = 2**30
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "max_pixels")
+        _at_least(self, 0.01, "max_decode_seconds")
+        _at_least(self, 2**20, "max_decode_bytes")
         _one_of(self, "decode", ("full", "header", "none"))
         _one_of(self, "placeholders", ("known", "off"))
         for name in self.formats:
@@ -323,11 +330,14 @@ class Settings:
     durability: what a power cut may cost. `checkpoint`: pictures of the last 5 seconds, 1,000 at most, are fetched
     again; `file`: nothing, but each file is waited for; `process`: nothing is promised but for a crash of the process.
     sink: how pictures are stored. `directory`: a directory a class, a file a picture; `webdataset`: tar shards.
+    processes: decoder processes that run at once; 0 decodes in threads of this process, `auto` decides by what the
+    machine has.
     """
 
     concurrency: int = 100
     durability: str = "checkpoint"
     sink: str = "directory"
+    processes: int | str = 0
     hosts: HostLimits = HostLimits()
     retry: RetryPolicy = RetryPolicy()
     limits: Limits = Limits()
@@ -339,7 +349,9 @@ class Settings:
         _whole(self, 1, "concurrency")
         _one_of(self, "durability", ("checkpoint", "process", "file"))
         _one_of(self, "sink", ("directory", "webdataset"))
-        for f in fields(self)[3:]:
+        if self.processes != "auto" and not (type(self.processes) is int and 0 <= self.processes <= _MOST_PROCESSES):
+            raise ValueError(f"processes is {self.processes!r:.40}; it must be auto, or 0 to {_MOST_PROCESSES}")
+        for f in fields(self)[4:]:
             if type(getattr(self, f.name)) is not type(f.default):
                 raise TypeError(f"Settings.{f.name} must be a {type(f.default).__name__}")
 
@@ -350,7 +362,7 @@ class Settings:
             Reason.TOO_LARGE: self.limits.max_bytes,
             Reason.TOO_MANY_PIXELS: image.max_pixels,
             Reason.UNSUPPORTED_FORMAT: sorted(image.formats),
-            Reason.CORRUPT: image.decode,
+            Reason.CORRUPT: [image.decode, image.max_decode_seconds, image.max_decode_bytes],
             Reason.PLACEHOLDER: image.placeholders,
             Reason.BLOCKED_ADDRESS: sorted(self.network.allow_net),
             Reason.REDIRECT_LOOP: self.network.max_redirects,

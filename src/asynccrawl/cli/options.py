@@ -65,6 +65,14 @@ def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     return tuple({"jpg": "jpeg", "tif": "tiff"}.get(name, name) for name in names)
 
 
+def _processes(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
+    if value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    if value != "auto":
+        raise click.BadParameter(f"{value!r} is neither auto nor a number")
+    return value
+
+
 _PLAN_OPTIONS: list[Callable[[Any], Any]] = [
     click.option("-j", "--jobs", "--concurrency", "concurrency", default=100, show_default=True, metavar="N", type=int,
                  help="Fetches in flight over all hosts."),
@@ -113,6 +121,8 @@ _FETCH_OPTIONS: list[Callable[[Any], Any]] = [
                  help="What a power cut may cost: the last 5 seconds, what the system likes, or nothing."),
     click.option("--sink", default="directory", show_default=True, type=click.Choice(["directory", "webdataset"]),
                  help="How pictures are stored: a directory a class, or tar shards."),
+    click.option("--processes", default="auto", show_default=True, metavar="auto|N", callback=_processes,
+                 help="Decoder processes, which no picture can take the crawl down with; 0 decodes in threads."),
     click.option("--ignore-opt-out", is_flag=True, help="Keep pictures marked noai or noindex by their server."),
 ]  # fmt: skip
 
@@ -146,7 +156,7 @@ def settings_of(o: dict[str, Any]) -> Settings:
     try:
         return Settings(
             concurrency=o["concurrency"],
-            **_given(o, "durability", "sink"),
+            **_given(o, "durability", "sink", "processes"),
             hosts=HostLimits(**_given(o, "per_host", "rate")),
             retry=RetryPolicy(**_given(o, "retries")),
             limits=Limits(**_given(o, "timeout", "sleep", "max_bytes", "limit_rate")),

@@ -117,7 +117,7 @@ class Engine:
     def story(self) -> list[str]:
         """What a reader of the report should know of how the run went, a line each."""
         overload = self._state.frontier.overload.story()
-        return [overload] if overload else []
+        return [*([overload] if overload else []), *self._state.decoder.story()]
 
     def snapshot(self, hosts: int = 5) -> EngineSnapshot:
         """What is going on now, with the `hosts` busiest hosts."""

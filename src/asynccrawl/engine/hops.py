@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .. import urls
-from ..errors import FetchError, InvalidImage, SettingsError
+from ..errors import FetchError, InvalidImage, SettingsError, Undecodable
 from ..expectation import check_expected
 from ..frontier import Flight
 from ..models import Hop, Purpose, Reason, Response
@@ -255,7 +255,7 @@ class Hops:
             self._outbox.put(sample_of(hop, response, facts, hop.elapsed), size)
 
     async def _refuse(self, hop: Hop, response: Response, error: InvalidImage, size: int) -> None:
-        if error.reason is Reason.CORRUPT and not response.framed:
+        if error.reason is Reason.CORRUPT and not response.framed and not isinstance(error, Undecodable):
             # Nothing but the closing connection ended this body: most likely it was cut, and may come whole next time.
             self._outbox.cancel(size)
             text = f"the connection's end was the body's only end, and the picture is not whole: {error.detail}"

@@ -30,6 +30,9 @@ class Decoder(Protocol):
         `whole`: nothing but a full decode can show that it is all there.
         """
 
+    def story(self) -> list[str]:
+        """What a reader of the report should know of how decoding went, a line each."""
+
 
 class Backlog(Protocol):
     """The pending records of one pass, on disk: what the frontier spills it can take again."""

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import FetchError, InvalidImage
+from ..errors import FetchError, InvalidImage, Undecodable
 from ..imaging import Facts
 from ..models import Failure, Hop, Reason, Response, Sample
 from ..urls import parse
@@ -48,7 +48,8 @@ def failure_of(hop: Hop, error: FetchError, elapsed: float) -> Failure:
 
 def refusal_of(hop: Hop, response: Response, error: InvalidImage, elapsed: float) -> Failure:
     """The end of a record whose body may not be kept."""
-    return _failure(hop, error, elapsed, False, response.http_status, response.url)
+    retryable = isinstance(error, Undecodable) and error.retryable
+    return _failure(hop, error, elapsed, retryable, response.http_status, response.url)
 
 
 def unwanted_of(hop: Hop, why: str) -> Failure:

@@ -16,6 +16,7 @@ from ..settings import FORMATS, ImagePolicy
 from .buffer import Buffer, opened
 from .ends import CutShort, end_of
 from .facts import EXTENSIONS, Facts
+from .rules import check_rules
 from .sniff import HEAD_BYTES, PICTURES, sniff
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ Opened = tuple[int | None, int | None, str | None]
 def examine(body: bytes | Path, policy: ImagePolicy, content_type: str | None = None) -> Facts:
     """Look at a body as far as `policy` asks. `content_type` is what the server called it.
 
-    Raises InvalidImage with its reason (empty, not_an_image, unsupported_format, too_many_pixels, corrupt), and
-    OSError when a spooled body cannot be read.
+    Raises InvalidImage with its reason (empty, not_an_image, unsupported_format, too_many_pixels, corrupt),
+    MemoryError, and OSError when a spooled body cannot be read.
     """
     with opened(body) as data:
         if not len(data):
@@ -59,9 +60,16 @@ def _recognised(head: bytes, policy: ImagePolicy, content_type: str | None) -> s
     raise InvalidImage(Reason.NOT_AN_IMAGE, f"its first bytes are {name or 'no known format'}{said}")
 
 
-def prepare() -> None:
-    """Load what decodes, before descriptors may run short: a plugin that cannot be loaded makes a picture corrupt."""
+def prepare(threads: int | None = None) -> None:
+    """Load what decodes, before descriptors may run short: a plugin that cannot be loaded makes a picture corrupt.
+
+    threads: most that one decode may start, in this process from now on; None for as many as there are cores.
+    """
+    from PIL import AvifImagePlugin
+
     _factories()
+    if threads is not None:
+        AvifImagePlugin.DEFAULT_MAX_THREADS = threads
 
 
 def open_picture(data: Buffer, formats: Container[str]) -> ImageFile:
@@ -78,7 +86,7 @@ def _looked_at(format_: str, data: Buffer, policy: ImagePolicy) -> Opened:
         return None, None, None
     try:
         return _decoded(format_, data, policy)
-    except InvalidImage:
+    except (InvalidImage, MemoryError):
         raise
     except Exception as error:
         # Decoders raise nearly anything on damaged files: OSError, ValueError, SyntaxError, struct.error ...
@@ -99,6 +107,7 @@ def _decoded(format_: str, data: Buffer, policy: ImagePolicy) -> Opened:
         if not (format_ == "jpeg" and policy.decode == "full" and data[-2:] == b"\xff\xd9"):
             # (With the marker at its end a JPEG that decodes is whole: no scan can hold that marker.)
             end_of(format_, data)
+        check_rules(format_, data, pixels=policy.decode == "full")
         return width, height, mode
 
 

@@ -93,6 +93,10 @@ class FakeDecoder:
             raise InvalidImage(Reason.CORRUPT, "it begins with bad")
         return Facts("jpeg", "jpg", 1, 1, "RGB", len(data), hashlib.sha256(data).hexdigest(), None)
 
+    def story(self) -> list[str]:
+        """Nothing to tell."""
+        return []
+
     async def aclose(self) -> None:
         """Nothing to close."""
 

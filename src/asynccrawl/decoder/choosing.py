@@ -1,0 +1,32 @@
+"""Which decoder a crawl gets."""
+
+from __future__ import annotations
+
+import os
+
+from ..settings import Settings
+from .processes import ProcessDecoder
+from .threads import ThreadDecoder
+
+MOST = 8
+"""Most processes that are started unasked: five keep up with all that a loop can fetch of 50 kB each."""
+Decoder = ThreadDecoder | ProcessDecoder
+"""Both have `examine`, `story` and `aclose`."""
+
+
+def open_decoder(settings: Settings) -> Decoder:
+    """The decoder that `settings.processes` asks for. Nothing is started before the first picture comes."""
+    count = _automatic(settings) if settings.processes == "auto" else int(settings.processes)
+    return ProcessDecoder(settings.image, count) if count else ThreadDecoder(settings.image)
+
+
+def _automatic(settings: Settings) -> int:
+    """One more than there are cores, but no more than one event loop can feed; none where nothing is decoded.
+    ARCHITECTURE.md has the figures.
+    """
+    return 0 if settings.image.decode == "none" else min(_cores() + 1, MOST)
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
