@@ -204,6 +204,43 @@ async def test_equal_names_of_two_labels_are_both_kept(tmp_path: Path):
     assert len(await in_list(read_lmdb, tmp_path / "lmdb")) == 4
 
 
+async def test_digits_rule_divides_a_subset_as_it_divides_an_export(dataset: Path, tmp_path: Path):
+    (dataset / "n4/n4_8.jpg").write_bytes(picture(seed=77, size=(9, 9)))
+    (dataset / "n9").mkdir()
+    (dataset / "n9/n9_0.jpg").write_bytes(picture(seed=78, size=(9, 9)))
+    groups: Any = {"a": ["n1", "n2"], "b": ["n3"], "c": ["n4"], "one": ["n9"]}
+    rule: Any = {"groups": groups, "val": 10, "test": 10, "split": "digits", "seed": 5}
+    code, out, _ = await command(
+        "subset", dataset, tmp_path / "cli", "--groups", await _toml(tmp_path, groups), "--val", "10", "--test", "10",
+        "--split", "digits", "--seed", "5",
+    )  # fmt: skip
+    assert code == 0 and "one: 1 images are too few; the class is left out" in out
+    subset = await ac.build_subset(dataset, groups, tmp_path / "subset", val=10, test=10, split="digits", seed=5)
+    export = await ac.export(dataset, tmp_path / "export", "imagefolder", **rule)
+    assert subset.dropped == export.dropped == {"one": 1}
+    counts = {name: count.by_split for name, count in subset.classes.items() if name != "one"}
+    assert counts == export.labels == {
+        "a": {"train": 13, "val": 2, "test": 1}, "b": {"train": 6, "val": 1, "test": 1},
+        "c": {"train": 7, "val": 1, "test": 1},
+    }  # fmt: skip
+
+    def tree(root: Path) -> set[str]:
+        return {str(path.relative_to(root)) for path in root.rglob("*.jpg")}
+
+    assert tree(tmp_path / "subset") == tree(tmp_path / "export") == tree(tmp_path / "cli")
+    again = await ac.build_subset(dataset, groups, tmp_path / "subset", val=10, test=10, split="digits", seed=5)
+    assert not again.leftovers and tree(tmp_path / "subset") == tree(tmp_path / "export")
+    other = await ac.build_subset(dataset, groups, tmp_path / "subset", val=10, test=10, split="digits", seed=6)
+    assert not other.leftovers and tree(tmp_path / "subset") != tree(tmp_path / "export")
+
+
+async def _toml(directory: Path, groups: dict[str, list[str]]) -> Path:
+    path = directory / "groups.toml"
+    lines = [f"{group} = {json.dumps(labels)}" for group, labels in groups.items()]
+    await asyncio.to_thread(path.write_text, "\n".join(lines))
+    return path
+
+
 class Pairs:
     """Every picture is like the next one."""
 

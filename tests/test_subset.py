@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asynccrawl import Grouping, SettingsError
-from asynccrawl.subset import Split, find_synsets, load_grouping, load_labels, synsets
+from asynccrawl.subset import (
+    DigitsSplit,
+    Split,
+    digits_counts,
+    find_synsets,
+    load_grouping,
+    load_labels,
+    synsets,
+)
 
 
 def test_the_shipped_data_is_whole():
@@ -103,6 +111,7 @@ def test_unknown_synsets_and_empty_classes_are_kept_and_told():
     assert grouping.class_of(safe_name("tabby cat", "tabby cat")) == "own"
 
 
+PINNED_DIGITS = [11, 17, 27, 31]
 PINNED = ["test", "test", "val", "train", "test", "test"]
 names = st.text(min_size=1, max_size=30)
 
@@ -130,3 +139,29 @@ def test_shares_hold_on_average_and_what_is_no_share_is_refused():
     for val, test in [(-1, 0), (100, 0), (60, 40), (True, 0), (float("nan"), 0)]:
         with pytest.raises(ValueError, match=r"val is|test is"):
             Split(val=val, test=test)
+
+
+SHARES = st.sampled_from([(10.0, 0.0), (10.0, 10.0), (0.0, 25.0), (50.0, 49.0), (99.0, 0.0), (33.3, 33.3)])
+
+
+@given(st.integers(1, 400), SHARES, st.integers(0, 5))
+def test_digits_rule_leaves_no_split_empty_and_loses_nobody(n: int, shares: tuple[float, float], seed: int):
+    val, test = shares
+    rule, names = DigitsSplit(val=val, test=test, seed=seed), [f"n_{i}" for i in range(n)]
+    splits = rule.assign(names)
+    if n < max(2, len(rule.names)):
+        assert splits is None
+        return
+    assert splits is not None and set(splits) == set(rule.names)
+    counts = digits_counts(n, val, test)
+    assert (splits.count("train"), splits.count("val"), splits.count("test")) == counts and sum(counts) == n
+    turned = rule.assign(names[::-1])
+    assert turned == splits[::-1], "whatever order they are given in"
+
+
+def test_digits_rule_without_shares_divides_nothing_and_seeds_differ():
+    names = [f"n_{i}" for i in range(40)]
+    assert DigitsSplit().assign(names) == [None] * 40 and DigitsSplit().names == ()
+    assert DigitsSplit(val=50, seed=1).assign(names) != DigitsSplit(val=50, seed=2).assign(names)
+    # Pinned: the same seed gives the same split in every later version.
+    assert [i for i, s in enumerate(DigitsSplit(val=10, seed=7).assign(names) or []) if s == "val"] == PINNED_DIGITS

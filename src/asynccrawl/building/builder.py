@@ -28,7 +28,8 @@ async def build_subset(
 
     dataset: a directory with one directory a label, as `crawl` makes it; it is only read, also while a crawl writes
     it. groups: `imagenet12`, a TOML or CSV file, a mapping or a Grouping. out: a directory, or a Sink in its place,
-    which is closed at the end. keywords: `layout`, `link`, `absolute`, `val`, `test`, see SubsetOptions.
+    which is closed at the end. keywords: `layout`, `link`, `absolute`, `val`, `test`, `split`, `seed`, `near`, see
+    SubsetOptions.
 
     The same call again changes nothing but what has changed in the data set; pictures that go to another split now
     are moved. Returns a SubsetReport with counts, and what was missing. Raises SettingsError for a bad grouping or

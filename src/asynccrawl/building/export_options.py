@@ -8,7 +8,8 @@ from typing import Literal, TypedDict, get_args
 from ..errors import SettingsError
 from ..imaging import RESIZE_MODES, Conversion, ResizeMode
 from ..sinks import ShardBounds
-from ..subset import DigitsSplit, NearGroups, Split, Splitter
+from ..subset import NearGroups, Splitter
+from .options import splitter_of
 
 Format = Literal["imagefolder", "webdataset", "parquet", "lmdb"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -62,7 +63,7 @@ class ExportOptions:
 
     def __post_init__(self) -> None:
         for name, known in (
-            ("format", (*FORMATS, None)), ("split", ("hash", "digits")), ("mode", RESIZE_MODES),
+            ("format", (*FORMATS, None)), ("mode", RESIZE_MODES),
             ("encoding", ("png", "jpg", "none", None)),
         ):  # fmt: skip
             if getattr(self, name) not in known:
@@ -72,8 +73,6 @@ class ExportOptions:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int) and least <= value <= most):
                 raise SettingsError(f"{name} is {value!r}; it must be a whole number from {least} to {most}")
-        if self.near is not None and self.split == "digits":
-            raise SettingsError("DIGITS's rule knows no pictures that look alike; use split hash")
         self._check_encoding()
         try:
             _ = self.splitter
@@ -83,9 +82,7 @@ class ExportOptions:
     @property
     def splitter(self) -> Splitter:
         """The rule that divides each class."""
-        if self.split == "digits":
-            return DigitsSplit(val=self.val, test=self.test, seed=self.seed)
-        return Split(val=self.val, test=self.test, near=self.near)
+        return splitter_of(self.split, self.val, self.test, self.seed, self.near)
 
     @property
     def conversion(self) -> Conversion | None:

@@ -13,6 +13,7 @@ from ..sinks import Sink, count_tree, prune_links, read_directory, remove_from, 
 from ..subset import Grouping
 from .options import SubsetOptions
 from .report import Counting, SubsetReport, label_directories
+from .sides import Sides
 
 BATCH = 256
 """Pictures handed to the sink at once."""
@@ -28,9 +29,12 @@ async def build_flat(
     found = await asyncio.to_thread(label_directories, root, grouping)
     counting = Counting(grouping, found)
     earlier = await asyncio.to_thread(_earlier_splits, out, grouping) if out else []
-    samples = read_directory(root, set(found.values()).__contains__)
+    wanted = set(found.values())
+    sides = await asyncio.to_thread(Sides, root, grouping, options.splitter, wanted)
+    counting.dropped = sides.dropped
+    samples = filter(sides.has, read_directory(root, wanted.__contains__))
     while batch := await asyncio.to_thread(_next, samples):
-        mapped = [_mapped(sample, grouping, options) for sample in batch]
+        mapped = [_mapped(sample, grouping, sides) for sample in batch]
         await _store(sink, batch, mapped, counting)
         if moved := _elsewhere(batch, mapped, earlier):
             await remove_from(sink, moved)
@@ -80,8 +84,8 @@ def _next(samples: Iterator[Sample]) -> list[Sample]:
     return list(islice(samples, BATCH))
 
 
-def _mapped(sample: Sample, grouping: Grouping, options: SubsetOptions) -> Sample:
-    return replace(sample, label=grouping.class_of(sample.label), split=options.split.of(sample.name))
+def _mapped(sample: Sample, grouping: Grouping, sides: Sides) -> Sample:
+    return replace(sample, label=grouping.class_of(sample.label), split=sides.of(sample))
 
 
 def _earlier_splits(out: Path, grouping: Grouping) -> list[str | None]:

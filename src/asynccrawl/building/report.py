@@ -35,7 +35,7 @@ class SubsetReport:
     unknown: synsets of the grouping that are none of the 1,000. empty: classes without a member. thin: classes with
     few pictures. bare: (split, class) without a picture. refused: what was in the way, one line each. leftovers:
     pictures in the output that are none of this subset, by directory. pruned: links to pictures that are gone, which
-    were removed.
+    were removed. dropped: classes with too few pictures for DIGITS's rule, which are left out.
     """
 
     source: str
@@ -50,6 +50,7 @@ class SubsetReport:
     refused: list[str]
     leftovers: dict[str, int]
     pruned: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -67,6 +68,7 @@ class SubsetReport:
         found = self._missing_by_class()
         found += [f"{label}: none of the 1,000 synsets; is it misspelt?" for label in self.unknown]
         found += [f"{group}: the class has no member" for group in self.empty]
+        found += [f"{group}: {n:,} images are too few; the class is left out" for group, n in self.dropped.items()]
         found += [f"{group}: only {self.classes[group].images:,} images, see the median class" for group in self.thin]
         found += [f"{group}: no picture of it falls into {split}" for split, group in self.bare]
         found += [
@@ -101,6 +103,7 @@ class Counting:
         self._refused: list[str] = []
         self._left: dict[str, int] = {}
         self._pruned = 0
+        self.dropped: dict[str, int] = {}
 
     def add(self, directory: str, split: str | None, n: int = 1) -> None:
         """`n` pictures of the label in `directory` were stored."""
@@ -130,15 +133,16 @@ class Counting:
             unknown=[label for label in grouping.unknown if label not in self._found],
             empty=grouping.empty,
             thin=[group for group, count in classes.items() if 0 < count.images < bar],
-            bare=[(split, group) for split in options.split.names for group, count in classes.items()
+            bare=[(split, group) for split in options.splitter.names for group, count in classes.items()
                   if count.images and not count.by_split.get(split)],
             refused=self._refused, leftovers=self._left, pruned=self._pruned,
+            dropped=self.dropped,
         )  # fmt: skip
 
     def _class(self, group: str, options: SubsetOptions) -> ClassCount:
         members = self._grouping.groups[group].values()
         by_split: dict[str | None, int] = {
-            split: self._splits[split, group] for split in options.split.names or (None,)
+            split: self._splits[split, group] for split in options.splitter.names or (None,)
         }
         found = sum(1 for label in members if self._images[self._found.get(label, "")])
         return ClassCount(len(members), found, sum(by_split.values()), by_split)

@@ -41,6 +41,14 @@ from .options import Destination
 @click.option("--absolute", is_flag=True, help="Absolute links; relative ones survive a move of the whole tree.")
 @click.option("--val", default=0.0, metavar="P", help="Percent of each class for validation.")
 @click.option("--test", default=0.0, metavar="P", help="Percent of each class for testing.")
+@click.option(
+    "--split",
+    default="hash",
+    show_default=True,
+    type=click.Choice(["hash", "digits"]),
+    help="By a hash of the name, or by DIGITS's own rule.",
+)
+@click.option("--seed", default=0, show_default=True, metavar="N", help="Of DIGITS's shuffle.")
 @click.pass_context
 def command(ctx: click.Context, /, dataset: Path, out: Path, groups: str, strict: bool, **options: Any) -> None:
     """Group the labels of DATASET into coarse classes in OUT: ball, bear, dog ...
