@@ -128,7 +128,8 @@ async def test_captions_and_urls_travel_from_the_list_into_every_format(
     server.route(lambda request: Answer(picture(seed=len(request.path), size=(16, 16))))
     rows = [
         {"key": f"{'cat' if n % 2 else 'dog'}_{n}", "url": server.url("/" + "x" * (n + 1)), "caption": f"né {n}",
-         "width": n, "score": n if n % 3 else n + 0.5, "seen": bool(n % 2), "tags": ["a", n]}
+         "width": n, "score": n if n % 3 else n + 0.5, "seen": bool(n % 2), "tags": ["a", n],
+         "large": 10**20 + n}
         for n in range(12)
     ]  # fmt: skip
     listed = tmp_path / "list.jsonl"
@@ -140,12 +141,15 @@ async def test_captions_and_urls_travel_from_the_list_into_every_format(
     assert one.request.url == rows[7]["url"] and (one.width, one.label) == (16, "cat") and len(one.sha256) == 64
     assert dict(one.request.extra) == {
         "caption": "né 7", "extra_width": 7, "score": 7.0, "seen": True, "tags": '["a", 7]',
+        "large": "100000000000000000007",
     }  # fmt: skip
-    extra = {key: rows[7][key] for key in ("caption", "width", "score", "seen", "tags")}
+    extra = {key: rows[7][key] for key in ("caption", "width", "score", "seen", "tags", "large")}
     (one,) = [s for s in await in_list(read_webdataset, tmp_path / "webdataset") if s.name == "cat_7"]
     assert one.request.extra == extra and one.request.url == rows[7]["url"]
     (one,) = [s for s in await in_list(read_imagefolder, tmp_path / "imagefolder") if s.name == "cat_7"]
-    assert one.request.extra == extra | {"score": 7.0, "tags": '["a", 7]'}
+    assert one.request.extra == extra | {
+        "score": 7.0, "tags": '["a", 7]', "large": "100000000000000000007",
+    }  # fmt: skip
     from datasets import load_dataset
 
     def load(kind: str, name: str) -> Any:

@@ -37,8 +37,14 @@ def kinds_of_extra(connection: sqlite3.Connection) -> dict[str, set[str]]:
     kinds: dict[str, set[str]] = defaultdict(set)
     for (extra,) in connection.execute("SELECT extra FROM records WHERE status='saved' AND extra IS NOT NULL"):
         for name, value in _items(extra):
-            kinds[name].add(type(value).__name__)
+            kinds[name].add(_kind(value))
     return dict(kinds)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return "long"  # no column of numbers holds it
+    return type(value).__name__
 
 
 def _items(extra: str) -> Iterator[tuple[str, Any]]:

@@ -14,5 +14,6 @@ def typed(value: Any, kind: Column) -> Any:
     if value is None:
         return None
     if kind == "string":
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return text.encode("utf-8", "replace").decode()  # half a character, which JSON can hold, is no text
     return {"int64": int, "float64": float, "bool": bool}[kind](value)

@@ -134,8 +134,7 @@ class WebDatasetSink:
         key, sha256 = key_of(sample.name), hashlib.sha256(data).hexdigest()
         shard = shelf.standing(key, sha256)
         if shard is None:
-            facts = json.dumps(_facts(sample, len(data), sha256), ensure_ascii=False, separators=(",", ":"))
-            members = [(extension_of(sample.format), data), ("json", facts.encode("utf-8", "surrogatepass"))]
+            members = [(extension_of(sample.format), data), ("json", _dumped(_facts(sample, len(data), sha256)))]
             if number is not None:
                 members.insert(1, ("cls", str(number).encode()))
             shard = shelf.append(sample.split, key, packed(key, members))
@@ -156,6 +155,13 @@ class WebDatasetSink:
         if not self._settled:
             recover(self._dest)
             self._settled = True
+
+
+def _dumped(facts: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(facts, separators=(",", ":")).encode()  # half a character needs an escape
 
 
 def _facts(sample: Sample, size: int, sha256: str) -> dict[str, Any]:
