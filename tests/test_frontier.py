@@ -673,3 +673,16 @@ def test_never_above_a_limit_never_early_nothing_lost_or_doubled(limits: HostLim
     crowd.now += 1000.0
     assert crowd.frontier.next(crowd.now) is None
     assert crowd.frontier.hosts == 0, "idle hosts are dropped once no hold or gap runs"
+
+
+@pytest.mark.parametrize("signal", [Signal.ANSWERED, Signal.NONE, Signal.BROKEN])
+def test_what_waits_for_its_turn_grows_with_the_hosts_and_not_with_the_list(signal: Signal):
+    frontier = Frontier(HostLimits(per_host=2), RetryPolicy(), 8)
+    for n in range(2_000):
+        frontier.offer(hop(f"h{n % 10}", n), float(n))
+        for flight in start_ready(frontier, float(n))[:1]:
+            frontier.offer(hop(f"h{n % 10}", 10_000 + n), n + 0.5)
+            frontier.finish(flight, n + 0.5, signal)
+            for flight in start_ready(frontier, n + 0.5):
+                frontier.finish(flight, n + 0.6, signal)
+    assert max(len(queue) for queue in frontier._turns._queues) <= 10

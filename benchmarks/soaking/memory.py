@@ -9,6 +9,7 @@ nobody listens.
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -82,10 +83,12 @@ def _library(room: Path, records: int) -> Measured:
 def _command(room: Path, records: int) -> Measured:
     """One crawl by the command."""
     served = pictures(SERVED)
-    with Site(scenario="faults", hosts=HOSTS, records=SERVED, seed=1, share=0.0) as site:
+    with Site(scenario="faults", hosts=HOSTS, records=SERVED, seed=1, share=0.0) as site, socket.socket() as nobody:
+        nobody.bind(("", 0))  # and does not listen, so that connections are refused
+        refusing = nobody.getsockname()[1]
         with (room / "list").open("w") as lines:
             for n in range(records):
-                dead = f"127.1.{n % DEAD_HOSTS // 200}.{n % DEAD_HOSTS % 200 + 1}:1"
+                dead = f"127.1.{n % DEAD_HOSTS // 200}.{n % DEAD_HOSTS % 200 + 1}:{refusing}"
                 live = f"{site.hosts[n % HOSTS]}:{site.port}"
                 every = records // min(SERVED, records // 2)
                 is_live, number = n % every == 0, n // every
@@ -95,8 +98,10 @@ def _command(room: Path, records: int) -> Measured:
                 )
         words = command("crawl", room / "list", room / f"command-{records}", *OPEN, "--retry", 0, "--msg", 5)
         samples, seconds = _watched(words, room / "log")
-    saved = (room / "log").read_text()
-    line = next(line for line in saved.splitlines() if "records saved" in line)
+    shown = (room / "log").read_text()
+    line = next(line for line in shown.splitlines() if "records saved" in line)
+    if not line.startswith(f"{min(SERVED, records // 2):,} of") or "  connect\n" not in shown:
+        raise Broken(f"the command did not do what was wanted: {shown[-2000:]}")
     return _most(records, samples, seconds, line)
 
 

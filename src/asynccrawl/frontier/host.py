@@ -61,10 +61,12 @@ class Host:
     patience: float
     place: Place
     ready_as: Trust  # while ready: in which queue its valid entry is
+    lies_in: int  # a bit for each queue that holds an entry of it, valid or not; outlives what the host is
     due: float  # while timed: which of its entries in the heap is the valid one
 
     def __init__(self, name: str, limits: HostLimits, retries_each: float) -> None:
         self.queue = deque()
+        self.lies_in = 0
         self.health = Health(limits, retries_each)
         self.become(name, limits, retries_each)
 

@@ -14,7 +14,8 @@ class Turns:
     """Ready and timed hosts. Proven and doubtful hosts take turns; of unknown ones a random one is next.
 
     Random, since lists are sorted: were they tried in order, a stretch of dead hosts would hide the good ones behind
-    it. A host that leaves a queue leaves its entry behind, which is passed over.
+    it. A host that leaves a queue leaves its entry behind, which is passed over, or valid again when the host comes
+    back: no queue ever holds two of one host, or it would grow with the list.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -32,7 +33,9 @@ class Turns:
         if host.place is Place.READY:
             self.ready[host.ready_as] -= 1
         host.place, host.ready_as = Place.READY, rank
-        self._queues[rank].append(host)
+        if not host.lies_in >> rank & 1:
+            self._queues[rank].append(host)
+            host.lies_in |= 1 << rank
         self.ready[rank] += 1
 
     def leave(self, host: Host) -> None:
@@ -45,6 +48,7 @@ class Turns:
         """The host of that trust whose turn it is; it leaves. There must be one."""
         while True:
             host = self._unknown() if trust is Trust.UNKNOWN else self._in_line(trust)
+            host.lies_in &= ~(1 << trust)
             if host.place is Place.READY and host.ready_as is trust:
                 host.place = Place.BLOCKED
                 self.ready[trust] -= 1
