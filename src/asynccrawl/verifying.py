@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .errors import storage_error
 from .ledger import FILE_NAME, Stored, reading, stored_after, stored_count
@@ -15,6 +16,10 @@ from .sinks import Finding, check_file
 
 PAGE = 1_000
 """Rows read from the ledger at once."""
+_SHARE = 50
+"""Rows that a thread is given at once: handing over one costs half as much as checking it."""
+_AHEAD = 4
+"""Shares that wait for each thread at most, so that none is idle and memory does not grow with the dataset."""
 _WORDS = {
     Finding.MISSING: "is missing, or no file",
     Finding.SIZE: "has another size than recorded",
@@ -45,12 +50,38 @@ def verify(root: Path, advance: Callable[[int], None] = lambda n: None) -> Itera
     `advance` is told how many more were checked, now and then. Also works during a crawl: what it records later is not
     looked at. Raises StorageError where there is no ledger, or a file cannot be read.
     """
-    with reading(root / FILE_NAME) as connection, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        after, end = 0, stored_count(connection, newest=True)
-        while page := stored_after(connection, after, end, PAGE):
-            after = page[-1].id
-            yield from (found for found in pool.map(partial(_check, root), page) if found)
-            advance(len(page))
+    threads = os.cpu_count() or 1
+    with reading(root / FILE_NAME) as connection, ThreadPoolExecutor(threads) as pool:
+        running: deque[tuple[Future[list[Difference]], int]] = deque()
+        try:
+            for rows in _shares(connection):
+                running.append((pool.submit(_check_all, root, rows), len(rows)))
+                if len(running) > _AHEAD * threads:
+                    yield from _ended(running, advance)
+            while running:
+                yield from _ended(running, advance)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _shares(connection: Any) -> Iterator[list[Stored]]:
+    """The saved rows that there are now, in shares."""
+    after, end = 0, stored_count(connection, newest=True)
+    while page := stored_after(connection, after, end, PAGE):
+        after = page[-1].id
+        yield from (page[start : start + _SHARE] for start in range(0, len(page), _SHARE))
+
+
+def _ended(running: deque[tuple[Future[list[Difference]], int]], advance: Callable[[int], None]) -> list[Difference]:
+    """What the oldest share has come to."""
+    share, rows = running.popleft()
+    found = share.result()
+    advance(rows)
+    return found
+
+
+def _check_all(root: Path, rows: Sequence[Stored]) -> list[Difference]:
+    return [found for row in rows if (found := _check(root, row))]
 
 
 def _check(root: Path, row: Stored) -> Difference | None:

@@ -6,6 +6,7 @@ import enum
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,7 @@ from .webdataset_reader import place_in
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_BLOCK_BYTES = 2**20
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 
 
@@ -38,12 +40,12 @@ def check_file(root: Path, path: str, size: int | None, sha256: str | None) -> F
     if in_shard(path):
         return _check_sharded(root, path, size, sha256)
     try:
-        with _directory(root, path) as (directory, name), os.fdopen(os.open(name, _FILE, dir_fd=directory), "rb") as f:
-            if size is not None and os.fstat(f.fileno()).st_size != size:
-                return Finding.SIZE
-            if sha256 is not None and hashlib.file_digest(f, "sha256").hexdigest() != sha256:
-                return Finding.HASH
-            return Finding.SAME
+        with _directory(root, path) as (directory, name):
+            file = os.open(name, _FILE, dir_fd=directory)
+            try:
+                return _compared(file, size, sha256)
+            finally:
+                os.close(file)
     except OSError as error:
         if error.errno in _GONE:
             return Finding.MISSING
@@ -79,6 +81,20 @@ def _check_sharded(root: Path, path: str, size: int | None, sha256: str | None) 
     with shard.open("rb") as file:
         data = os.pread(file.fileno(), length, offset)
     return Finding.SAME if sha256 in (None, hashlib.sha256(data).hexdigest()) else Finding.HASH
+
+
+def _compared(file: int, size: int | None, sha256: str | None) -> Finding:
+    found = os.fstat(file)
+    if not stat.S_ISREG(found.st_mode):
+        return Finding.MISSING
+    if size is not None and found.st_size != size:
+        return Finding.SIZE
+    if sha256 is None:
+        return Finding.SAME
+    digest = hashlib.sha256()
+    while chunk := os.read(file, min(found.st_size + 1, _BLOCK_BYTES)):
+        digest.update(chunk)
+    return Finding.SAME if digest.hexdigest() == sha256 else Finding.HASH
 
 
 def put_aside(root: Path, path: str) -> None:
