@@ -45,6 +45,7 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
     checked = 0
 
     def advance(n: int) -> None:
+        """So many more were checked."""
         nonlocal checked, due
         checked += n
         now = time.monotonic()
