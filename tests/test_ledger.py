@@ -235,6 +235,17 @@ async def test_the_tally_counts_hosts_reasons_and_labels(path: Path):
     assert tally.by_label == {"n01": (1, 2, 0)}
 
 
+async def test_the_busiest_hosts_are_named_and_the_others_counted_together(path: Path):
+    ledger = await Ledger.open(path, {})
+    entered = await ledger.enter(records([(None, f"http://{host}/{n}") for n, host in enumerate("dccbbbaaax")]))
+    await ledger.settle([saved(item) for item in entered[:-1]])
+    tally = await ledger.tally(hosts=2)
+    assert list(tally.by_host.items()) == [("a", (3, 0, 0)), ("b", (3, 0, 0))]
+    assert (tally.other_hosts, tally.hosts) == ((3, 0, 0), 4), "what is pending counts for none"
+    assert ledger._db.execute("PRAGMA cache_size").fetchone() == (-8000,)
+    await ledger.aclose()
+
+
 def test_reading_says_what_is_wrong(tmp_path: Path):
     with pytest.raises(StorageError, match="no ledger here"), reading(tmp_path / "none.sqlite3"):
         pass

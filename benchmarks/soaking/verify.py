@@ -1,6 +1,6 @@
 """`asynccrawl verify` on a tree of pictures: does it use all cores, does its memory stay bounded, does it find damage?
 
-The pictures are files of 50 kB, as the reference list's are; a twentieth as many beside them show what grows. One file
+The pictures are files of 110 kB, as the ImageNet list's are; a twentieth as many beside them show what grows. One file
 is damaged by a single bit, one is cut, one removed: they, and only they, have to be named.
 """
 
@@ -23,7 +23,7 @@ from asynccrawl.models import Outcome, Record, Request, Sample
 from .processes import MIB, measured
 from .world import Broken, command, started
 
-FILES, BYTES, CLASSES, BATCH = 20_000, 50_000, 100, 1_000
+FILES, BYTES, CLASSES, BATCH = 20_000, 110_000, 100, 1_000
 GROWTH = 30 * MIB
 
 

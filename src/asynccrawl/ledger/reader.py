@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,6 +17,7 @@ from .rows import MANIFEST_FIELDS, Stored, outcome_of, stored
 
 PAGE = 1_000
 """Rows of the manifest that are read at once."""
+_SORTING = -1000  # KiB
 _COUNTS = "sum(status='saved'), sum(status='failed'), sum(status='skipped')"
 
 
@@ -33,6 +35,11 @@ def saved_by_label(connection: sqlite3.Connection) -> dict[str, int]:
 
 def tally(connection: sqlite3.Connection, hosts: int) -> Tally:
     """Count everything, naming the `hosts` hosts with the most records."""
+    with _little_memory(connection):
+        return _tallied(connection, hosts)
+
+
+def _tallied(connection: sqlite3.Connection, hosts: int) -> Tally:
     result = Tally(by_status=count_of(connection))
     sql = """SELECT reason, count(*), sum(retryable), min(id) FROM records
              WHERE status IN ('failed', 'skipped') GROUP BY reason ORDER BY count(*) DESC, reason"""
@@ -48,13 +55,29 @@ def tally(connection: sqlite3.Connection, hosts: int) -> Tally:
 
 def _tally_hosts(connection: sqlite3.Connection, hosts: int, result: Tally) -> None:
     rest = [0, 0, 0]
-    for host, *counts in connection.execute(_grouped("host", "host<>''") + " ORDER BY count(*) DESC, host"):
-        if len(result.by_host) < hosts:
-            result.by_host[host] = (counts[0], counts[1], counts[2])
-        else:
-            rest = [a + b for a, b in zip(rest, counts, strict=True)]
-        result.hosts += 1
+
+    def counted() -> Iterator[tuple[str, list[int]]]:
+        for host, *counts in connection.execute(_grouped("host", "host<>''")):
+            result.hosts += 1
+            rest[:] = [a + b for a, b in zip(rest, counts, strict=True)]
+            yield host, counts
+
+    # Not sorted by SQLite, which would hold all of them in memory, and a list may have millions.
+    for host, counts in heapq.nsmallest(hosts, counted(), key=lambda row: (-sum(row[1]), row[0])):
+        result.by_host[host] = (counts[0], counts[1], counts[2])
+        rest[:] = [a - b for a, b in zip(rest, counts, strict=True)]
     result.other_hosts = (rest[0], rest[1], rest[2])
+
+
+@contextmanager
+def _little_memory(connection: sqlite3.Connection) -> Iterator[None]:
+    """SQLite sorts in as much memory as its cache has; reports are made once, and need not be quick."""
+    before = connection.execute("PRAGMA cache_size").fetchone()[0]
+    connection.execute(f"PRAGMA cache_size={_SORTING}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA cache_size={before}")
 
 
 def _grouped(column: str, condition: str) -> str:
