@@ -57,6 +57,7 @@ def _tally_hosts(connection: sqlite3.Connection, hosts: int, result: Tally) -> N
     rest = [0, 0, 0]
 
     def counted() -> Iterator[tuple[str, list[int]]]:
+        """All hosts, counted together as they come by."""
         for host, *counts in connection.execute(_grouped("host", "host<>''")):
             result.hosts += 1
             rest[:] = [a + b for a, b in zip(rest, counts, strict=True)]
