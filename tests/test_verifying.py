@@ -45,7 +45,13 @@ def path_of(n: int) -> str:
 
 
 @pytest.mark.may_block
-async def test_what_differs_is_named_in_order_and_everything_is_counted(dataset: Path):
+@pytest.mark.slow  # processes are started
+@pytest.mark.parametrize("many", [FILES, FILES + 1])
+async def test_what_differs_is_named_in_order_and_everything_is_counted(
+    dataset: Path, many: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(verifying, "_MANY", many)  # to do it in processes, and in threads
+    monkeypatch.setattr(verifying, "_CORES", 2)
     counted: list[int] = []
     assert list(verify(dataset, counted.append)) == [] and sum(counted) == FILES
     (dataset / path_of(250)).unlink()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,12 @@ from .sinks import Finding, check_file
 PAGE = 1_000
 """Rows read from the ledger at once."""
 _SHARE = 50
-"""Rows that a thread is given at once: handing over one costs half as much as checking it."""
+"""Rows that a worker is given at once: handing over one costs half as much as checking it."""
 _AHEAD = 4
-"""Shares that wait for each thread at most, so that none is idle and memory does not grow with the dataset."""
+"""Shares that wait for each worker at most, so that none is idle and memory does not grow with the dataset."""
+_MANY = 20_000
+"""From so many pictures on, the work is done in processes."""
+_CORES = os.cpu_count() or 1
 _WORDS = {
     Finding.MISSING: "is missing, or no file",
     Finding.SIZE: "has another size than recorded",
@@ -50,18 +56,28 @@ def verify(root: Path, advance: Callable[[int], None] = lambda n: None) -> Itera
     `advance` is told how many more were checked, now and then. Also works during a crawl: what it records later is not
     looked at. Raises StorageError where there is no ledger, or a file cannot be read.
     """
-    threads = os.cpu_count() or 1
-    with reading(root / FILE_NAME) as connection, ThreadPoolExecutor(threads) as pool:
+    with reading(root / FILE_NAME) as connection, _workers(stored_count(connection)) as pool:
         running: deque[tuple[Future[list[Difference]], int]] = deque()
         try:
             for rows in _shares(connection):
                 running.append((pool.submit(_check_all, root, rows), len(rows)))
-                if len(running) > _AHEAD * threads:
+                if len(running) > _AHEAD * _CORES:
                     yield from _ended(running, advance)
             while running:
                 yield from _ended(running, advance)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _workers(pictures: int) -> Executor:
+    """Threads, or processes where there is enough to do for them: they take half a second to start, but each has a
+    core to itself, where threads wait for each other at every system call.
+    """
+    if pictures < _MANY or _CORES == 1:
+        return ThreadPoolExecutor(_CORES)
+    # Ctrl-C goes to all processes of a terminal; it is for ours to end the others.
+    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    return ProcessPoolExecutor(_CORES, mp_context=get_context("spawn"), initializer=ignore)
 
 
 def _shares(connection: Any) -> Iterator[list[Stored]]:
