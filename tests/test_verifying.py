@@ -87,7 +87,7 @@ async def test_a_file_that_cannot_be_read_is_told(dataset: Path, monkeypatch: py
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "read", broken)
-    with pytest.raises(StorageError, match=r"c0/c0_0.jpg: cannot be read: Input/output error; mend it"):
+    with pytest.raises(StorageError, match=r"c0/c0_0.jpg: cannot be read: Input/output error; see to the disk"):
         list(verify(dataset))
 
 
