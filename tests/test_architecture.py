@@ -74,6 +74,7 @@ ONLY_IN = {
     "cryptography": {"testing"},
     "backports": {"sources"},
     "protego": {"robots"},
+    "simplejpeg": {"imaging"},
 }
 
 
@@ -146,5 +147,6 @@ def test_importing_loads_no_extra_and_nothing_of_the_command():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
     extras = {"skimage", "sklearn", "numpy", "pyarrow", "lmdb", "PIL", "datasets", "cryptography", "protego"}
+    extras |= {"simplejpeg"}
     assert not loaded & extras
     assert not loaded & {"rich", "click", "uvloop", "asynccrawl.testing", "asynccrawl.cli"}

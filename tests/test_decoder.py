@@ -71,8 +71,7 @@ def test_many_at_once_each_gets_its_own_facts(
 async def test_the_answer_is_that_of_imaging(make: Make, tmp_path: Path):
     large = tmp_path / "large \udce4"  # a name that is no text
     await asyncio.to_thread(large.write_bytes, picture(size=(900, 700), seed=1, quality=100))
-    spoilt = bytearray(picture("png"))
-    spoilt[-40] ^= 1
+    spoilt = picture()[:-100] + b"\xff\xd9"  # only decoding can tell that something is missing
     policy = ImagePolicy(formats=("jpeg", "png"), decode="header")
     async with opened(make(policy)) as decoder:
         for body in (
@@ -81,14 +80,14 @@ async def test_the_answer_is_that_of_imaging(make: Make, tmp_path: Path):
             large,
             b"",
             b"GIF89a",
-            bytes(spoilt),
+            spoilt,
             picture("gif"),
         ):
             for said in (None, "image/jpeg", "bild/ä"):
                 assert await outcome(decoder, body, said) == await asyncio.to_thread(here, body, policy, said)
-        assert (await decoder.examine(bytes(spoilt), None)).format == "png"
-        with pytest.raises(InvalidImage, match=r"broken|bad|CRC|checksum"):
-            await decoder.examine(bytes(spoilt), None, whole=True)
+        assert (await decoder.examine(spoilt, None)).format == "jpeg"
+        with pytest.raises(InvalidImage, match=r"data end|premature end"):
+            await decoder.examine(spoilt, None, whole=True)
 
 
 async def outcome(decoder: Decoder, body: bytes | Path, said: str | None) -> object:

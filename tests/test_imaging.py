@@ -19,10 +19,12 @@ from PIL import Image
 
 from asynccrawl.errors import InvalidImage
 from asynccrawl.imaging import Facts, examine
-from asynccrawl.imaging.ends import CutShort, end_of
+from asynccrawl.imaging.ends import extent_of
+from asynccrawl.imaging.extent import CutShort
 from asynccrawl.models import Reason
 from asynccrawl.settings import ImagePolicy
 from asynccrawl.testing import html_page, picture, placeholder
+from asynccrawl.testing.damage import damaged
 from asynccrawl.testing.encodings import encoded
 
 POLICY = ImagePolicy()
@@ -134,7 +136,7 @@ def test_a_cut_with_something_behind_it_is_no_end(kind: str, where: float, tail:
 
 def test_an_mpo_may_lose_its_second_picture_but_not_its_first():
     data = GOOD["mpo"]
-    first = end_of("jpeg", data)
+    first = extent_of("jpeg", data).end
     assert 0 < first < len(data)
     facts = examine(data + b"\0", POLICY)
     assert "bytes follow its end" in (facts.detail or "")
@@ -201,10 +203,9 @@ def test_a_bomb_is_refused_before_it_is_decoded():
 
 
 def test_less_is_looked_at_when_less_is_asked():
-    broken = bytearray(GOOD["png"])
-    broken[60] ^= 0xFF  # inside the compressed data: only decoding can tell
-    assert reason(bytes(broken)) is Reason.CORRUPT
-    assert reason(bytes(broken), replace(POLICY, decode="header")) is None
+    broken = damaged(GOOD["jpeg"], "cut and closed", len(GOOD["jpeg"]) - 100, "jpeg")  # only decoding can tell
+    assert reason(broken) is Reason.CORRUPT
+    assert reason(broken, replace(POLICY, decode="header")) is None
     facts = examine(GOOD["jpeg"][:200], replace(POLICY, decode="none"))
     assert (facts.format, facts.width, facts.height, facts.mode, facts.bytes) == ("jpeg", None, None, None, 200)
     assert reason(html_page(), replace(POLICY, decode="none")) is Reason.NOT_AN_IMAGE
@@ -238,7 +239,7 @@ def test_mutants_bring_facts_or_invalid_image_and_nothing_else():
 def test_the_walk_to_the_end_takes_any_bytes(format_: str, data: bytes):
     magic = {"gif": b"GIF89a", "tiff": b"II*\0", "jpeg": b"\xff\xd8"}.get(format_, b"")
     with suppress(CutShort):
-        assert end_of(format_, magic + data) <= len(magic + data)
+        assert extent_of(format_, magic + data).end <= len(magic + data)
 
 
 def png_of(*chunks: tuple[bytes, bytes]) -> bytes:

@@ -140,7 +140,7 @@ async def _quota(settings: Settings, ledger: Ledger) -> Quota | None:
 
 
 async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Parts, spool: Path) -> Job:
-    await asyncio.to_thread(prepare)
+    await asyncio.to_thread(prepare, settings.image)
     rate = settings.limits.limit_rate
     pace = None if rate is None else Pace(rate, time.monotonic)
     fetcher = await HttpFetcher.open(settings, spool, pace)

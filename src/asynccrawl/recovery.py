@@ -119,7 +119,7 @@ class Recovery:
         sample = Sample(
             record.request, record.ordinal, record.name, record.label, facts.format, path=file, width=facts.width,
             height=facts.height, mode=facts.mode, bytes=facts.bytes, sha256=facts.sha256, line=record.line,
-            detail="found whole, without a record", shard=record.shard,
+            detail="found whole, without a record", shard=record.shard, meta=facts.meta,
         )  # fmt: skip
         screened = self._screening.screen(sample if data is None else replace(sample, data=data, path=None))
         if isinstance(screened, Failure):

@@ -262,15 +262,26 @@ class ImagePolicy:
     """Which bodies count as pictures worth keeping.
 
     decode: `full` decodes the first frame, `header` only opens the file, `none` only looks at its first bytes.
-    formats: those kept. max_pixels: largest width x height, checked before decoding. placeholders: `known` refuses
-    pictures whose signature is on the shipped list, `off` keeps them. max_decode_seconds, max_decode_bytes: most time,
-    and most memory beyond what its process had before (the body included), that a decode may take in a decoder process;
-    threads cannot be bounded so.
+    formats: those kept. max_pixels, min_pixels: largest and smallest width x height, checked before decoding.
+    min_side, max_side: least of the shorter and most of the longer side, in pixels. max_aspect: most times that the
+    longer side may be the shorter one. min_bytes: smallest body. strict_end: refuse pictures with bytes behind their
+    end. turbo: the strict JPEG decoder of the extra `turbo`: `auto` uses it where it is installed, `on` demands it,
+    `off` does without. exif: record what is in EXIF. placeholders: `known` refuses pictures whose signature is on the
+    shipped list, `off` keeps them. max_decode_seconds, max_decode_bytes: most time, and most memory beyond what its
+    process had before (the body included), that a decode may take in a decoder process; threads cannot be bounded so.
     """
 
     decode: str = "full"
     formats: tuple[str, ...] = FORMATS
     max_pixels: int = 50_000_000
+    min_pixels: int = 0
+    min_side: int = 0
+    max_side: int | None = None
+    max_aspect: float | None = None
+    min_bytes: int = 0
+    strict_end: bool = False
+    turbo: str = "auto"
+    exif: bool = False
     placeholders: str = "known"
     max_decode_seconds: float = 30.0
     max_decode_bytes: int = 2**30
@@ -279,7 +290,15 @@ class ImagePolicy:
         _at_least(self, 1, "max_pixels")
         _at_least(self, 0.01, "max_decode_seconds")
         _at_least(self, 2**20, "max_decode_bytes")
+        _at_least(self, 0, "min_pixels", "min_side", "min_bytes")
+        for name in ("max_side", "max_aspect"):
+            if getattr(self, name) is not None:
+                _at_least(self, 1, name)
         _one_of(self, "decode", ("full", "header", "none"))
+        _one_of(self, "turbo", ("auto", "on", "off"))
+        sized = self.min_pixels or self.min_side or self.max_side or self.max_aspect
+        if self.decode == "none" and sized:
+            raise ValueError("decode is 'none', so no size is known: bounds on sides, area or aspect need 'header'")
         _one_of(self, "placeholders", ("known", "off"))
         for name in self.formats:
             if name not in FORMATS:
@@ -360,9 +379,16 @@ class Settings:
         image = self.image
         return {
             Reason.TOO_LARGE: self.limits.max_bytes,
-            Reason.TOO_MANY_PIXELS: image.max_pixels,
+            Reason.TOO_MANY_PIXELS: [image.max_pixels, image.max_side],
             Reason.UNSUPPORTED_FORMAT: sorted(image.formats),
-            Reason.CORRUPT: [image.decode, image.max_decode_seconds, image.max_decode_bytes],
+            Reason.CORRUPT: [
+                image.decode,
+                image.strict_end,
+                image.turbo,
+                image.max_decode_seconds,
+                image.max_decode_bytes,
+            ],
+            Reason.TOO_SMALL: [image.min_side, image.min_pixels, image.max_aspect, image.min_bytes],
             Reason.PLACEHOLDER: image.placeholders,
             Reason.BLOCKED_ADDRESS: sorted(self.network.allow_net),
             Reason.REDIRECT_LOOP: self.network.max_redirects,

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 
 import click
 
@@ -55,6 +56,8 @@ def group() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit. 2 usage or list, 3 storage, 4 destination busy, 70 a bug of ours."""
     _open_streams()
+    # What Pillow thinks of a picture's directories is no message of ours: the picture's outcome tells what matters.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         code = group.main(arguments, prog_name="asynccrawl", standalone_mode=False)
     except click.ClickException as error:

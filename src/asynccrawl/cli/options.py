@@ -105,6 +105,16 @@ _FETCH_OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--max-pixels", default="50M", show_default=True, type=Amount(), help="Largest width x height."),
     click.option("--decode", default="full", show_default=True, type=click.Choice(["full", "header", "none"]),
                  help="How much of each picture is checked."),
+    click.option("--min-pixels", default=0, show_default=True, type=Amount(), help="Smallest width x height."),
+    click.option("--min-side", default=0, show_default=True, metavar="PIXELS", type=int, help="Least shorter side."),
+    click.option("--max-side", default=None, metavar="PIXELS", type=int, help="Most longer side."),
+    click.option("--max-aspect", default=None, metavar="RATIO", type=float,
+                 help="Most times that the longer side is the shorter one."),
+    click.option("--min-bytes", default=0, show_default=True, type=Amount(binary=True), help="Smallest body."),
+    click.option("--strict-end", is_flag=True, help="Refuse pictures with bytes behind their end."),
+    click.option("--turbo", default="auto", show_default=True, type=click.Choice(["auto", "on", "off"]),
+                 help="The strict JPEG decoder of the extra `turbo`: where installed, required, or not."),
+    click.option("--exif", is_flag=True, help="Record what is in EXIF."),
     click.option("--formats", default=",".join(FORMATS), show_default=True, metavar="LIST", callback=_formats,
                  help="Picture formats that are kept."),
     click.option("--placeholders", default="known", show_default=True, type=click.Choice(["known", "off"]),
@@ -163,7 +173,23 @@ def settings_of(o: dict[str, Any]) -> Settings:
             network=Network(
                 **_given(o, "allow_net", "nameserver", "user_agent", "ca_file", "insecure", "robots", "ignore_opt_out")
             ),
-            image=ImagePolicy(**_given(o, "decode", "formats", "max_pixels", "placeholders")),
+            image=ImagePolicy(
+                **_given(
+                    o,
+                    "decode",
+                    "formats",
+                    "max_pixels",
+                    "min_pixels",
+                    "min_side",
+                    "max_side",
+                    "max_aspect",
+                    "min_bytes",
+                    "strict_end",
+                    "turbo",
+                    "exif",
+                    "placeholders",
+                )
+            ),
             list=ListOptions(
                 format=o.get("list_format", "auto"),
                 **_given(o, "url_col", "key_col", "label_col", "sha256_col", "md5_col"),

@@ -38,6 +38,7 @@ def sample_of(hop: Hop, response: Response, facts: Facts, elapsed: float) -> Sam
         etag=response.etag,
         detail=facts.detail,
         shard=record.shard,
+        meta=facts.meta,
     )
 
 

@@ -2,51 +2,85 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 import mmap
-from collections.abc import Callable, Container
+from collections.abc import Container
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..errors import InvalidImage
 from ..models import Reason
 from ..settings import FORMATS, ImagePolicy
+from . import jpeg, turbo
 from .buffer import Buffer, opened
-from .ends import CutShort, end_of
+from .door import check_bytes, check_size
+from .ends import extent_of
+from .extent import Extent
 from .facts import EXTENSIONS, Facts
+from .formats import opener
+from .metadata import metadata
 from .rules import check_rules
 from .sniff import HEAD_BYTES, PICTURES, sniff
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-Opened = tuple[int | None, int | None, str | None]
+_DEFAULT = ImagePolicy()
+_END_OF_JPEG = b"\xff\xd9"
+"""Where a JPEG that decodes ends in this, it is whole: no scan can hold that marker."""
+
+
+class Look(NamedTuple):
+    """What was seen of a picture; None throughout where only its first bytes were looked at."""
+
+    width: int | None = None
+    height: int | None = None
+    mode: str | None = None
+    note: str | None = None
+    meta: dict[str, Any] | None = None
 
 
 def examine(body: bytes | Path, policy: ImagePolicy, content_type: str | None = None) -> Facts:
     """Look at a body as far as `policy` asks. `content_type` is what the server called it.
 
-    Raises InvalidImage with its reason (empty, not_an_image, unsupported_format, too_many_pixels, corrupt),
-    MemoryError, and OSError when a spooled body cannot be read.
+    Raises InvalidImage with its reason (empty, not_an_image, unsupported_format, too_small, too_many_pixels, corrupt),
+    SettingsError where the policy demands what is not installed, MemoryError, and OSError when a spooled body cannot be
+    read.
     """
     with opened(body) as data:
         if not len(data):
             raise InvalidImage(Reason.EMPTY, "the body is empty")
         format_ = _recognised(data[:HEAD_BYTES], policy, content_type)
-        width, height, mode = _looked_at(format_, data, policy)
-        notes = [_served_as(format_, content_type), _trailing(format_, data, policy)]
+        check_bytes(len(data), policy)
+        look = _looked_at(format_, data, policy)
+        notes = [_served_as(format_, content_type), look.note]
         return Facts(
             format_,
             EXTENSIONS[format_],
-            width,
-            height,
-            mode,
+            look.width,
+            look.height,
+            look.mode,
             len(data),
             hashlib.sha256(data).hexdigest(),
             "; ".join(filter(None, notes)) or None,
+            look.meta,
         )
+
+
+def prepare(policy: ImagePolicy = _DEFAULT, threads: int | None = None) -> None:
+    """Load what decodes, before descriptors may run short: what cannot be loaded makes a picture corrupt.
+
+    threads: most that one decode may start, in this process from now on; None for as many as there are cores. Blocks
+    for some 0.2 s. Raises SettingsError where the policy demands what is not installed.
+    """
+    from PIL import AvifImagePlugin
+
+    turbo.usable(policy.turbo)
+    for name in policy.formats:
+        opener(name)
+    if threads is not None:
+        AvifImagePlugin.DEFAULT_MAX_THREADS = threads
 
 
 def _recognised(head: bytes, policy: ImagePolicy, content_type: str | None) -> str:
@@ -60,32 +94,21 @@ def _recognised(head: bytes, policy: ImagePolicy, content_type: str | None) -> s
     raise InvalidImage(Reason.NOT_AN_IMAGE, f"its first bytes are {name or 'no known format'}{said}")
 
 
-def prepare(threads: int | None = None) -> None:
-    """Load what decodes, before descriptors may run short: a plugin that cannot be loaded makes a picture corrupt.
-
-    threads: most that one decode may start, in this process from now on; None for as many as there are cores.
-    """
-    from PIL import AvifImagePlugin
-
-    _factories()
-    if threads is not None:
-        AvifImagePlugin.DEFAULT_MAX_THREADS = threads
-
-
 def open_picture(data: Buffer, formats: Container[str]) -> ImageFile:
     """The picture, opened and not decoded. Raises InvalidImage for none of `formats`, and what Pillow raises."""
     name = sniff(data[:HEAD_BYTES])
     if name is None or name not in formats:
         raise InvalidImage(Reason.NOT_AN_IMAGE, f"its first bytes are {name or 'no known format'}")
-    return _factories()[name](_file(data))
+    return opener(name)(_file(data))
 
 
-def _looked_at(format_: str, data: Buffer, policy: ImagePolicy) -> Opened:
-    """Width, height and mode, after as much decoding as the policy wants."""
+def _looked_at(format_: str, data: Buffer, policy: ImagePolicy) -> Look:
+    """What is seen after as much decoding as the policy wants."""
     if policy.decode == "none":
-        return None, None, None
+        return Look()
+    strict = policy.decode == "full" and format_ == "jpeg" and turbo.usable(policy.turbo)
     try:
-        return _decoded(format_, data, policy)
+        return _decoded(format_, data, policy, strict)
     except (InvalidImage, MemoryError):
         raise
     except Exception as error:
@@ -93,22 +116,37 @@ def _looked_at(format_: str, data: Buffer, policy: ImagePolicy) -> Opened:
         raise InvalidImage(Reason.CORRUPT, f"{type(error).__name__}: {str(error)[:200]}") from error
 
 
-def _decoded(format_: str, data: Buffer, policy: ImagePolicy) -> Opened:
-    with _factories()[format_](_file(data)) as image:
+def _decoded(format_: str, data: Buffer, policy: ImagePolicy, strict: bool) -> Look:
+    if format_ == "jpeg" and policy.decode == "full":
+        return _decoded_jpeg(data, policy, strict)
+    with opener(format_)(_file(data)) as image:
         width, height, mode = image.width, image.height, image.mode
-        if width * height > policy.max_pixels:
-            text = f"{width} x {height} is more than {policy.max_pixels} pixels"
-            raise InvalidImage(Reason.TOO_MANY_PIXELS, text)
+        check_size(width, height, policy)
+        # The structure before the pixels: it is cheaper, and most of what is cut needs no decoding to be found out.
+        extent = extent_of(format_, data)
+        note = _trailing(extent, data, policy)
+        meta = metadata(image, extent.frames, policy.exif)
         if policy.decode == "full":
-            if format_ == "jpeg":
-                # A scaled decode reads the whole entropy-coded stream and skips most of the inverse transform.
-                image.draft("L", (1, 1))
             image.load()
-        if not (format_ == "jpeg" and policy.decode == "full" and data[-2:] == b"\xff\xd9"):
-            # (With the marker at its end a JPEG that decodes is whole: no scan can hold that marker.)
-            end_of(format_, data)
+            if format_ == "png":
+                meta = metadata(image, extent.frames, policy.exif)  # it may stand behind the pixels
         check_rules(format_, data, pixels=policy.decode == "full")
-        return width, height, mode
+        return Look(width, height, mode, note, meta)
+
+
+def _decoded_jpeg(data: Buffer, policy: ImagePolicy, strict: bool) -> Look:
+    layout, stand_in = jpeg.prepare(data, strict)
+    width, height = layout.size
+    check_size(width, height, policy)
+    with opener("jpeg")(_file(stand_in)) as image:
+        mode, meta = image.mode, metadata(image, 1, policy.exif)
+        several = "mp" in image.info
+        extent = Extent(len(data))
+        if several or policy.strict_end or data[-2:] != _END_OF_JPEG:
+            extent = extent_of("jpeg", data)
+        note = _trailing(extent, data, policy)
+        jpeg.check(image, data, layout, strict)
+        return Look(width, height, mode, note, meta)
 
 
 def _file(data: Buffer) -> IO[bytes]:
@@ -118,33 +156,15 @@ def _file(data: Buffer) -> IO[bytes]:
     return io.BytesIO(data)
 
 
-@functools.cache
-def _factories() -> dict[str, Callable[[IO[bytes]], ImageFile]]:
-    """Each format's own opener.
-
-    Image.open would try every plugin that is loaded and judge size by a limit of the whole process, with a warning
-    that becomes an exception where warnings are errors; ours is the policy's, and only the format seen is opened. A
-    JPEG is opened as one also where it is an MPO: its first picture is an ordinary JPEG.
-    """
-    from PIL import (
-        AvifImagePlugin,
-        BmpImagePlugin,
-        GifImagePlugin,
-        JpegImagePlugin,
-        PngImagePlugin,
-        TiffImagePlugin,
-        WebPImagePlugin,
-    )
-
-    return {
-        "jpeg": JpegImagePlugin.JpegImageFile,
-        "png": PngImagePlugin.PngImageFile,
-        "gif": GifImagePlugin.GifImageFile,
-        "webp": WebPImagePlugin.WebPImageFile,
-        "bmp": BmpImagePlugin.BmpImageFile,
-        "tiff": TiffImagePlugin.TiffImageFile,
-        "avif": AvifImagePlugin.AvifImageFile,
-    }
+def _trailing(extent: Extent, data: Buffer, policy: ImagePolicy) -> str | None:
+    """A note where bytes follow the end of the picture. Raises InvalidImage where the policy is strict about it."""
+    rest = len(data) - extent.end
+    if not rest:
+        return None
+    note = f"{rest} bytes follow its end"
+    if policy.strict_end:
+        raise InvalidImage(Reason.CORRUPT, note)
+    return note
 
 
 def _served_as(format_: str, content_type: str | None) -> str | None:
@@ -160,14 +180,3 @@ def _served_as(format_: str, content_type: str | None) -> str | None:
     if not said or said in same or said in ("application/octet-stream", "binary/octet-stream", "image/pjpeg"):
         return None
     return f"served as {said[:100]}"
-
-
-def _trailing(format_: str, data: Buffer, policy: ImagePolicy) -> str | None:
-    """A note where bytes follow the end of the picture."""
-    if policy.decode == "none" or (format_ == "jpeg" and data[-2:] == b"\xff\xd9"):
-        return None
-    try:
-        rest = len(data) - end_of(format_, data)
-    except CutShort:
-        return None
-    return f"{rest} bytes follow its end" if rest else None

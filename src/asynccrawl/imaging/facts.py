@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 EXTENSIONS = {
     "jpeg": "jpg", "png": "png", "gif": "gif", "webp": "webp", "bmp": "bmp", "tiff": "tiff", "avif": "avif",
@@ -14,7 +16,9 @@ EXTENSIONS = {
 class Facts:
     """`width`, `height` (pixels) and `mode` (Pillow's) are of the file, None where it was not opened.
 
-    `bytes` and `sha256` (hex) are of the body; `detail` notes what is odd about a good picture.
+    `bytes` and `sha256` (hex) are of the body; `detail` notes what is odd about a good picture. `meta` has `frames`,
+    `orientation` (1 to 8 as in EXIF; 1: upright, also where nothing is said), `icc` (whether there is a colour profile)
+    and, on request, `exif`; None where the file was not opened.
     """
 
     format: str
@@ -25,3 +29,4 @@ class Facts:
     bytes: int
     sha256: str
     detail: str | None = None
+    meta: Mapping[str, Any] | None = None

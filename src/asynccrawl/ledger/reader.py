@@ -130,7 +130,9 @@ def manifest(connection: sqlite3.Connection) -> Iterator[Outcome]:
 
     Without a write-ahead log whoever reads keeps the writer waiting: there it is read page by page, as it is then.
     """
-    columns = f"SELECT id, ordinal, {', '.join(MANIFEST_FIELDS)}, suspect FROM records WHERE status<>'pending'"
+    there = {column[1] for column in connection.execute("PRAGMA table_info(records)")}
+    fields = [name if name in there else "NULL" for name in MANIFEST_FIELDS]  # a ledger of an earlier version
+    columns = f"SELECT id, ordinal, {', '.join(fields)}, suspect FROM records WHERE status<>'pending'"
     snapshot = logs_ahead(connection)
     if snapshot:
         connection.execute("BEGIN")

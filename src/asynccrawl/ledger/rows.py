@@ -14,11 +14,12 @@ RECORD_COLUMNS = "ordinal, line, name, label, key, url, extra, host, attempts, e
 MANIFEST_FIELDS = (
     "ordinal", "line", "key", "name", "label", "url", "final_url", "status", "reason", "retryable", "detail",
     "http_status", "attempts", "path", "format", "width", "height", "mode", "bytes", "sha256", "elapsed", "extra",
+    "meta",
 )  # fmt: skip
 """The manifest's fields, in its order."""
 SETTLE = """
 UPDATE records SET status=?, reason=?, retryable=?, detail=?, http_status=?, attempts=?, final_url=?, path=?,
-    format=?, width=?, height=?, mode=?, bytes=?, sha256=?, elapsed=?, suspect=?, run=?, not_before=NULL
+    format=?, width=?, height=?, mode=?, bytes=?, sha256=?, elapsed=?, meta=?, suspect=?, run=?, not_before=NULL
 WHERE ordinal=?
 """
 MARK = "INSERT OR REPLACE INTO unsynced (record, mark) SELECT id, ? FROM records WHERE ordinal=?"
@@ -64,7 +65,7 @@ def ident(request: Request) -> int:
 
 
 def dump(extra: Mapping[str, Any] | None) -> str | None:
-    """The JSON form of a request's extra columns."""
+    """The JSON form of a request's extra columns, or of a picture's metadata."""
     return None if extra is None else json.dumps(dict(extra), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -94,7 +95,7 @@ def record_of(row: sqlite3.Row | tuple[Any, ...]) -> Record:
 def outcome_of(row: sqlite3.Row | tuple[Any, ...]) -> Outcome:
     """The Outcome in a row of MANIFEST_FIELDS and `suspect`."""
     values = dict(zip(MANIFEST_FIELDS, row, strict=False))
-    values["extra"] = load(values["extra"])
+    values["extra"], values["meta"] = load(values["extra"]), load(values["meta"])
     values["status"] = Status(values["status"])
     values["reason"] = Reason(values["reason"]) if values["reason"] else None
     values["retryable"] = bool(values["retryable"])
@@ -106,7 +107,7 @@ def settled(outcome: Outcome, run: int) -> tuple[Any, ...]:
     o = outcome
     return (
         o.status, o.reason, o.retryable, o.detail, o.http_status, o.attempts, o.final_url, o.path, o.format,
-        o.width, o.height, o.mode, o.bytes, o.sha256, o.elapsed, o.suspect, run, o.ordinal,
+        o.width, o.height, o.mode, o.bytes, o.sha256, o.elapsed, dump(o.meta), o.suspect, run, o.ordinal,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import sqlite3
 
 from ..errors import StorageError
 
-VERSION = 6
+VERSION = 7
 APPLICATION_ID = 0x61637277  # "acrw", which file(1) and SQLite tools show
 
 _TABLES = """
@@ -47,6 +47,7 @@ CREATE TABLE records (
     bytes       INTEGER,
     sha256      TEXT,
     elapsed     REAL NOT NULL DEFAULT 0,
+    meta        TEXT,                   -- JSON object: frames, orientation, icc, exif
     not_before  REAL,                   -- seconds since 1970; a pending row is not fetched earlier
     suspect     INTEGER NOT NULL DEFAULT 0,
     run         INTEGER NOT NULL,       -- the run that entered or decided the row
@@ -119,6 +120,7 @@ _MIGRATIONS = {
     5: "ALTER TABLE records ADD COLUMN expected TEXT; ALTER TABLE records ADD COLUMN shard INTEGER;"
     "ALTER TABLE records ADD COLUMN same INTEGER; ALTER TABLE records ADD COLUMN copy_of INTEGER;"
     + _made("near", "records_by_same", "records_by_copy"),
+    6: "ALTER TABLE records ADD COLUMN meta TEXT;",
 }
 """From each earlier version to the next."""
 OLDEST = min(_MIGRATIONS)

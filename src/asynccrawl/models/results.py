@@ -55,6 +55,8 @@ class Sample:
     it lasts until the next item). `format` is the decoded one (`jpeg`, `png`, ...), `width` and `height` are
     pixels, `mode` is Pillow's, `bytes` and `sha256` (hex) are of what is stored. Read back from a plain folder its
     URL and hashes may be None. `shard` is the record's; `source` is the file that a converted picture was made from.
+    `meta` has `frames`, `orientation` (1 to 8, as in EXIF), `icc` (whether there is a colour profile) and, on request,
+    `exif`; None where the picture was not opened.
     """
 
     request: Request
@@ -81,6 +83,7 @@ class Sample:
     detail: str | None = None
     shard: int | None = None
     source: Path | None = None
+    meta: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if (self.data is None) == (self.path is None):
@@ -176,6 +179,7 @@ class Outcome:
     sha256: str | None = None
     elapsed: float = 0.0
     extra: Mapping[str, Any] | None = None
+    meta: Mapping[str, Any] | None = None
     replaces: Outcome | None = None
     suspect: bool = False
 
@@ -191,6 +195,7 @@ def _saved(sample: Sample, path: str | None) -> Outcome:
         sample.ordinal, sample.line, request.key, sample.name, sample.label, request.url, sample.final_url,
         Status.SAVED, None, False, sample.detail, sample.http_status, sample.attempts, path, sample.format,
         sample.width, sample.height, sample.mode, sample.bytes, sample.sha256, sample.elapsed, request.extra,
+        sample.meta,
     )  # fmt: skip
 
 
