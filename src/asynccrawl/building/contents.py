@@ -54,7 +54,7 @@ def contents_of(root: Path, grouping: Grouping | None, options: ExportOptions) -
     """List a data set, and decide. Blocks. Raises ListError, StorageError and SettingsError.
 
     Names are as in the data set; those that several pictures of a plain folder have get a digest of their label. Held
-    in memory are the names of all pictures, some 300 bytes each.
+    in memory are the names of all pictures, some 400 bytes each.
     """
     has_ledger = (root / FILE_NAME).is_file()
     bad, columns = _told(root) if has_ledger else (set(), {})
