@@ -117,6 +117,12 @@ def test_the_chart_shows_every_row_of_the_tables(tmp_path: Path):
     assert b"asynccrawl" in (tmp_path / "throughput.svg").read_bytes()
 
 
+def test_every_sink_and_every_export_is_measured():
+    out = ran("formats.py", "--pictures", 20, "--rounds", 1)
+    rows = re.findall(r"^(sink|export) .* +[\d,]+ \([\d,]+ to [\d,]+\)$", out, re.MULTILINE)
+    assert rows == ["sink"] * 4 + ["export"] * 7
+
+
 def test_the_suite_names_what_it_does_not_know():
     command = [sys.executable, "-m", "benchmarks", "nosuch"]
     shown = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, timeout=50, check=False)
