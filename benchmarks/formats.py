@@ -1,6 +1,6 @@
 """Pictures a second into each sink, and through each export; no network.
 
-    python benchmarks/formats.py [--pictures 2000] [--rounds 3] [--dest DIRECTORY]
+    python benchmarks/formats.py [--pictures 2000] [--rounds 3] [--dest DIRECTORY] [--quick]
 
 Sinks get batches of 64 pictures of 50 kB in memory. Exports read JPEGs of 500x375 from disk, in two classes; where they
 convert, it is to 256 x 256. Each row is the median of the rounds (least to most), and asserts that all were stored.
@@ -86,7 +86,10 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dest", type=Path, default=Path(tempfile.gettempdir()), help="where to write")
+    parser.add_argument("--quick", action="store_true", help="small, for a test: the figures mean nothing")
     given = parser.parse_args()
+    if given.quick:
+        given.pictures, given.rounds = 20, 1
     if given.pictures < 2 or given.rounds < 1:
         parser.error("--pictures must be 2 or more, --rounds 1 or more")
     pictures, few = samples(given.pictures), max(2, given.pictures // 5)

@@ -118,7 +118,7 @@ def test_the_chart_shows_every_row_of_the_tables(tmp_path: Path):
 
 
 def test_every_sink_and_every_export_is_measured():
-    out = ran("formats.py", "--pictures", 20, "--rounds", 1)
+    out = ran("formats.py", "--quick")
     rows = re.findall(r"^(sink|export) .* +[\d,]+ \([\d,]+ to [\d,]+\)$", out, re.MULTILINE)
     assert rows == ["sink"] * 4 + ["export"] * 7
 
