@@ -95,6 +95,22 @@ async def test_labels_that_are_wanted_are_numbered_in_their_order(server: ImageS
     assert {one["__key__"]: one["cls"] for one in found} == {"n02_2": b"0", "n05_5": b"1", "n07_7": b"2"}
 
 
+async def test_retry_goes_on_with_shards_and_subset_says_what_to_do_instead(
+    server: ImageServer, dest: Path, tmp_path: Path
+):
+    pictures = PictureSet(3)
+    server.route(lambda request: Answer(status=404))
+    await ac.crawl(list_of(server, pictures, 3).splitlines(), dest, settings=settings())
+    server.route(lambda request: Answer(pictures.data(pictures.number(request.path) or 0)))
+    code, _, err = await command("retry", dest, "--only", "http_404", "--sink", "webdataset", *OPEN)
+    assert code == 0, err
+    code, _, err = await command("retry", dest, "--only", "http_404", *OPEN)
+    assert code == 2 and "go on with `sink` webdataset" in err
+    assert len(await asyncio.to_thread(read_shards, dest)) == 3
+    with pytest.raises(ac.ListError, match="asynccrawl export"):
+        await ac.build_subset(dest, {"all": ["n00"]}, tmp_path / "out")
+
+
 @pytest.mark.parametrize("begun", ["directory", "webdataset"])
 async def test_a_destination_keeps_the_sink_it_was_begun_with(server: ImageServer, dest: Path, begun: str):
     server.add("/1", PictureSet(1).data(0))

@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Unpack
 
-from ..errors import SettingsError
+from ..errors import ListError, SettingsError
 from ..ledger import Lock
-from ..sinks import DirectorySink, Sink, close_sink
+from ..sinks import DirectorySink, Sink, close_sink, shards_in
 from ..subset import Grouping, Groups, load_grouping
 from .flat import build_flat
 from .nested import build_nested
@@ -40,12 +40,23 @@ async def build_subset(
         if not isinstance(out, str | os.PathLike):
             stack.push_async_callback(close_sink, out)
         grouping = await asyncio.to_thread(load_grouping, groups)
-        root = await asyncio.to_thread(dataset_root, dataset)
+        root = await asyncio.to_thread(_folders, dataset)
         if isinstance(out, str | os.PathLike):
             return await _into_directory(stack, root, grouping, Path(out), options)
         if options.layout == "nested":
             raise SettingsError("the nested layout is made of links to directories, which no sink stores; use flat")
         return await build_flat(root, grouping, out, options)
+
+
+def _folders(dataset: str | os.PathLike[str]) -> Path:
+    """The data set's directory, whose pictures have to be files. Raises ListError."""
+    root = dataset_root(dataset)
+    if shards_in(root):
+        raise ListError(
+            f"{root} holds shards, and there is nothing to link in them; "
+            "`asynccrawl export --format imagefolder --groups ...` writes their pictures in classes"
+        )
+    return root
 
 
 async def _into_directory(
