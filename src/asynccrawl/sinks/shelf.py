@@ -35,6 +35,7 @@ class Shelf:
                 return name
             if held is not None:
                 self.drop({key})
+                return None
         return None
 
     def append(self, split: str | None, key: str, data: bytes) -> str:
