@@ -253,10 +253,15 @@ class Pairs:
         return f"{label}_{int(n) // 2}" if n != "7" else None
 
 
-async def test_pictures_that_look_alike_stay_on_one_side(dataset: Path):
+@pytest.mark.parametrize("build", ["export", "subset"])
+async def test_pictures_that_look_alike_stay_on_one_side(dataset: Path, build: str):
     sink = ac.MemorySink()
-    report = await ac.export(dataset, sink, val=40, near=Pairs())
-    assert {sample.split for sample in sink.samples.values()} == {"train", "val"} and report.images == 32
+    if build == "export":
+        assert (await ac.export(dataset, sink, val=40, near=Pairs())).images == 32
+    else:
+        groups = {"all": ["n1", "n2", "n3", "n4"]}
+        assert (await ac.build_subset(dataset, groups, sink, val=40, near=Pairs())).images == 32
+    assert {sample.split for sample in sink.samples.values()} == {"train", "val"}
     for label in ("n1", "n2", "n3", "n4"):
         for n in (0, 2, 4):
             assert sink.samples[f"{label}_{n}"].split == sink.samples[f"{label}_{n + 1}"].split
