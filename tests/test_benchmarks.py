@@ -217,3 +217,10 @@ def test_early_requests_are_counted(came: tuple[float, ...], early: int):
     request = HttpRequest("GET", "/", "h", {})
     entries = [Entry(request, 1, at, at, 429 if number == 0 else 200) for number, at in enumerate(came)]
     assert len(faulty.early(entries, 1.0, faulty.ON_ITS_WAY)) == early
+
+
+def test_validation_prints_a_row_for_each_way_of_checking():
+    out = ran("validation.py", "--cuts", 2, "--photographs", 2)
+    rows = {line[:30].strip(): line[30:].split() for line in out.splitlines()[2:-1]}
+    assert len(rows) == 8 and float(rows["asynccrawl --turbo on"][0]) == 100
+    assert float(rows["magic bytes (the old script)"][0]) == 0 and "scaled decode" in out
