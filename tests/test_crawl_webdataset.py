@@ -15,6 +15,7 @@ import asynccrawl as ac
 from asynccrawl.testing import Answer, ImageServer, PictureSet
 
 from .conftest import lenient
+from .disks import small_disk
 from .loading import read_shards
 from .test_cli import OPEN, command, manifest_of, start
 
@@ -66,6 +67,32 @@ async def test_ten_kills_and_every_record_is_in_one_shard_once(server: ImageServ
 
 def settings(**more: Any) -> ac.Settings:
     return lenient(sink="webdataset", **more)
+
+
+@pytest.mark.slow  # mounts a file system and starts four processes
+async def test_a_full_disk_ends_it_with_exit_3_and_a_larger_one_lets_it_go_on(server: ImageServer, tmp_path: Path):
+    records = 160
+    pictures = PictureSet(records, size=(160, 120), quality=92)
+    server.route(lambda request: Answer(pictures.data(pictures.number(request.path) or 0)))
+    listed = tmp_path / "list"
+    await asyncio.to_thread(listed.write_text, list_of(server, pictures, records))
+    async with small_disk(tmp_path / "disk", "2m") as disk:
+        dest = disk.path / "dataset"
+        words = ("crawl", listed, dest, "--sink", "webdataset", *OPEN)
+        code, _, err = await disk.crawl(*words)
+        assert code == 3 and "make room there" in err and "Traceback" not in err, err
+        code, out, _ = await disk.crawl("manifest", dest)
+        saved = {json.loads(line)["key"] for line in out.splitlines()}
+        assert code == 0 and 0 < len(saved) < records
+        await disk.must("mount", "-o", "remount,size=20m", disk.path)
+        before = server.audit.count()
+        code, out, err = await disk.crawl(*words)
+        assert code == 0 and f"{records} of {records} records saved" in out, err
+        asked = {entry.path for entry in server.audit.requests()[before:]}
+        assert not asked & {pictures.path(int(key.partition("_")[2])) for key in saved}
+        found = await asyncio.to_thread(read_shards, disk.outside(dest))
+        assert sorted(one["__key__"] for one in found) == sorted(f"n0{i % 9}_{i}" for i in range(records))
+        assert (await disk.crawl("verify", dest))[0] == 0
 
 
 async def test_verify_finds_what_has_changed_in_a_shard(server: ImageServer, dest: Path):
