@@ -21,7 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import asynccrawl
-from asynccrawl import HostLimits, Limits, ListError, ListOptions, Plan, Request, Settings, SettingsError
+from asynccrawl import HostLimits, ImagePolicy, Limits, ListError, ListOptions, Plan, Request, Settings, SettingsError
 from asynccrawl.admission import Admission
 from asynccrawl.models import Failure, Reason
 from asynccrawl.planning import disk
@@ -31,6 +31,23 @@ from asynccrawl.sources import Entry
 
 def with_list(**options: Any) -> Settings:
     return Settings(list=ListOptions(**options))
+
+
+async def test_with_dedup_a_url_is_fetched_once():
+    urls = [
+        "n01_1 http://a/1.jpg",
+        "n02_1 HTTP://a:80/1.jpg#x",
+        "http://a/1.jpg",
+        "n01_1 http://a/1.jpg",
+        "http://a/2.jpg",
+    ]
+    off, on = [
+        await asynccrawl.plan(urls, settings=Settings(image=ImagePolicy(dedup=mode))) for mode in ("off", "content")
+    ]
+    assert (off.fetches, off.left_out[Reason.DUPLICATE].records) == (4, 1)
+    assert (on.fetches, on.left_out[Reason.DUPLICATE].records, on.left_out[Reason.DUPLICATE].line) == (2, 3, 2)
+    assert "Records that another's fetch serves: 3 (--dedup content)." in str(on)
+    assert on.as_dict()["dedup"] == "content"
 
 
 async def test_the_counts_of_a_small_list():

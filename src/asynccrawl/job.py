@@ -81,6 +81,9 @@ class Job:
                     yield batch
         before = -1
         while before != (before := self._recorder.progress.done) or self._engine.chances:
+            await self._ledger.revise_copies()
+            while page := await _finished(self._recorder.follow()):
+                yield page
             if self._draining or not await self._ledger.pending(self._settings.list.offset - 1, 1):
                 break
             await self._rest()
@@ -104,7 +107,8 @@ class Job:
         listed = self._listing.listed if self._listing else self._expected
         reading = self._listing is not None and self._listing.reading
         engine = self._engine.snapshot()
-        return JobSnapshot(listed, listed - self._entered, reading, seconds, self._recorder.progress, engine)
+        left_out = listed - self._entered - self._ledger.waiting
+        return JobSnapshot(listed, left_out, reading, seconds, self._recorder.progress, engine)
 
     async def report(self) -> Report:
         """The report so far."""
@@ -125,6 +129,8 @@ class Job:
             async with aclosing(self._engine.run(feed, backlog)) as results:
                 async for batch in results:
                     yield await _finished(self._recorder.record(batch))
+                    while page := await _finished(self._recorder.follow()):
+                        yield page
         except asyncio.CancelledError:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._recorder.record(self._engine.leftover()), _GRACE)

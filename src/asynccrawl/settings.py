@@ -269,6 +269,8 @@ class ImagePolicy:
     `off` does without. exif: record what is in EXIF. placeholders: `known` refuses pictures whose signature is on the
     shipped list, `off` keeps them. max_decode_seconds, max_decode_bytes: most time, and most memory beyond what its
     process had before (the body included), that a decode may take in a decoder process; threads cannot be bounded so.
+    dedup: what of records with the same picture is left out. `off` keeps them all; `url` requests the same URL once, for all its
+    records; `content` does that, too, and of pictures that are the same byte for byte saves the first.
     """
 
     decode: str = "full"
@@ -285,6 +287,7 @@ class ImagePolicy:
     placeholders: str = "known"
     max_decode_seconds: float = 30.0
     max_decode_bytes: int = 2**30
+    dedup: str = "off"
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "max_pixels")
@@ -300,6 +303,7 @@ class ImagePolicy:
         if self.decode == "none" and sized:
             raise ValueError("decode is 'none', so no size is known: bounds on sides, area or aspect need 'header'")
         _one_of(self, "placeholders", ("known", "off"))
+        _one_of(self, "dedup", ("off", "url", "content"))
         for name in self.formats:
             if name not in FORMATS:
                 raise ValueError(f"formats names {name!r}; known are {', '.join(FORMATS)}")
@@ -390,6 +394,7 @@ class Settings:
             ],
             Reason.TOO_SMALL: [image.min_side, image.min_pixels, image.max_aspect, image.min_bytes],
             Reason.PLACEHOLDER: image.placeholders,
+            Reason.DUPLICATE: image.dedup,
             Reason.BLOCKED_ADDRESS: sorted(self.network.allow_net),
             Reason.REDIRECT_LOOP: self.network.max_redirects,
             Reason.TLS: [self.network.insecure, self.network.ca_file],

@@ -4,10 +4,12 @@ from .describing import kinds_of_extra, outcomes_of, suspects
 from .lock import Lock
 from .reader import manifest, reading, row_of, stored_after, stored_count, tally
 from .rows import Stored
+from .sharing import First
 from .store import FILE_NAME, Ledger
 
 __all__ = [
     "FILE_NAME",
+    "First",
     "Ledger",
     "Lock",
     "Stored",

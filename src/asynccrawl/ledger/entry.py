@@ -16,13 +16,14 @@ from itertools import count
 from typing import NamedTuple
 
 from ..models import Failure, Reason, Record, Request, Status
+from .copies import Copies
 from .lists import OPEN, note_stale
 from .rows import INSERT, dump, entered, expected, ident
 
 Item = Record | Failure
 _AT_ONCE = 500
 _BETWEEN = "ordinal BETWEEN ? AND ?"
-_FOUND = "id, ordinal, line, key, url, name, folded, status, reason, retryable, run, expected"
+_FOUND = "id, ordinal, line, key, url, name, folded, status, reason, retryable, run, expected, copy_of"
 
 
 class _Row(NamedTuple):
@@ -38,6 +39,7 @@ class _Row(NamedTuple):
     retryable: int
     run: int
     expected: str | None
+    copy_of: int | None
 
     def belongs_to(self, request: Request) -> bool:
         """Whether key and URL are the request's."""
@@ -45,20 +47,34 @@ class _Row(NamedTuple):
 
 
 class Entry:
-    """Enters batches of list entries into the table `records`, inside a transaction of the caller's."""
+    """Enters batches of list entries into the table `records`, inside a transaction of the caller's.
 
-    def __init__(self, connection: sqlite3.Connection, run: int, stale: frozenset[tuple[str, int]]) -> None:
+    `copies` says which of them need not be done, since others ask for the same.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        run: int,
+        stale: frozenset[tuple[str, int]],
+        copies: Copies | None = None,
+    ) -> None:
         self._db = connection
         self._run = run
         note_stale(connection, stale)
         self._stale = stale
+        self._copies = copies
         self._fresh = connection.execute("SELECT 1 FROM records LIMIT 1").fetchone() is None
         self._disturbed = False
 
     def enter(self, batch: Sequence[Item]) -> list[Item]:
         """Claim or make a row for each; returns what is still to be done, under the names that hold."""
-        if self._fresh:
-            return [self._insert(item) for item in batch]
+        if self._copies and batch:
+            self._copies.begin(batch[0].ordinal)
+        items = [self._insert(item) for item in batch] if self._fresh else self._match(batch)
+        return self._copies.link(items) if self._copies else items
+
+    def _match(self, batch: Sequence[Item]) -> list[Item]:
         todo = self._still_open(batch) if self._undisturbed(batch) else batch
         known = self._at(todo)
         done = (self._enter(item, known.get(item.ordinal)) for item in todo)
@@ -161,6 +177,8 @@ class Entry:
             return True
         if row.reason == Reason.HASH_MISMATCH and row.expected != expected(item.request):
             return True
+        if row.reason == Reason.DUPLICATE and row.copy_of is None:
+            return False  # the same key and URL again: no setting decides that
         return row.reason is not None and (row.reason, row.run) in self._stale
 
     def _reopen(self, item: Item, row: _Row) -> Item:

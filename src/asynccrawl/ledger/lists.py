@@ -15,9 +15,13 @@ from .rows import RECORD_COLUMNS, record_of
 
 OPEN = """
 (status = 'pending' OR (status <> 'saved' AND retryable)
- OR EXISTS (SELECT 1 FROM temp.stale AS s WHERE s.reason = records.reason AND s.run = records.run))
+ OR EXISTS (SELECT 1 FROM temp.stale AS s WHERE s.reason = records.reason AND s.run = records.run
+            AND (records.reason <> 'duplicate' OR records.copy_of IS NOT NULL)))
 """
-"""Which rows are still to be done: those that wait, may be tried again, or were decided by a setting that changed."""
+"""Which rows are still to be done: those that wait, may be tried again, or were decided by a setting that changed.
+
+No setting decides that the same key and URL again are a duplicate, which is a copy of no row.
+"""
 
 
 def note_stale(connection: sqlite3.Connection, stale: Iterable[tuple[str, int]]) -> None:

@@ -13,6 +13,7 @@ from ..errors import StorageError
 from ..models import Outcome, Tally
 from . import schema
 from .connection import logs_ahead, open_alone, storage_error
+from .noise import label_noise
 from .rows import MANIFEST_FIELDS, Stored, outcome_of, stored
 
 PAGE = 1_000
@@ -50,6 +51,7 @@ def _tallied(connection: sqlite3.Connection, hosts: int) -> Tally:
     for label, *counts in connection.execute(_grouped("label", "label IS NOT NULL") + " ORDER BY label"):
         result.by_label[label] = (counts[0], counts[1], counts[2])
     _tally_hosts(connection, hosts, result)
+    result.label_noise = label_noise(connection)
     return result
 
 

@@ -19,7 +19,8 @@ MANIFEST_FIELDS = (
 """The manifest's fields, in its order."""
 SETTLE = """
 UPDATE records SET status=?, reason=?, retryable=?, detail=?, http_status=?, attempts=?, final_url=?, path=?,
-    format=?, width=?, height=?, mode=?, bytes=?, sha256=?, elapsed=?, meta=?, suspect=?, run=?, not_before=NULL
+    format=?, width=?, height=?, mode=?, bytes=?, sha256=?, elapsed=?, meta=?, suspect=?, run=?, not_before=NULL,
+    copy_of=?
 WHERE ordinal=?
 """
 MARK = "INSERT OR REPLACE INTO unsynced (record, mark) SELECT id, ? FROM records WHERE ordinal=?"
@@ -107,7 +108,8 @@ def settled(outcome: Outcome, run: int) -> tuple[Any, ...]:
     o = outcome
     return (
         o.status, o.reason, o.retryable, o.detail, o.http_status, o.attempts, o.final_url, o.path, o.format,
-        o.width, o.height, o.mode, o.bytes, o.sha256, o.elapsed, dump(o.meta), o.suspect, run, o.ordinal,
+        o.width, o.height, o.mode, o.bytes, o.sha256, o.elapsed, dump(o.meta), o.suspect, run, o.copy_of,
+        o.ordinal,
     )  # fmt: skip
 
 

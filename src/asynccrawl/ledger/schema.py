@@ -100,7 +100,7 @@ CREATE INDEX records_by_ident ON records (ident);
 CREATE INDEX records_pending ON records (host, ordinal) WHERE status = 'pending';
 CREATE INDEX records_by_content ON records (sha256) WHERE sha256 IS NOT NULL;
 CREATE INDEX records_by_placeholder ON records (placeholder) WHERE placeholder IS NOT NULL;
-CREATE INDEX records_by_same ON records (same) WHERE same IS NOT NULL;
+CREATE INDEX records_by_same ON records (same, copy_of) WHERE same IS NOT NULL;
 CREATE INDEX records_by_copy ON records (copy_of) WHERE copy_of IS NOT NULL;
 """
 

@@ -21,9 +21,11 @@ from ..errors import FetchError, StorageError
 from ..models import Outcome, Reason, Record, Status, Tally
 from . import lists, strays
 from .connection import connect, logs_ahead, storage_error
+from .copies import Copies, release
 from .entry import Entry, Item
 from .reader import count_of, saved_by_label, tally
 from .rows import MARK, RECORD_COLUMNS, SETTLE, Stored, record_of, reopen, reopen_failed, settled, stored
+from .sharing import First, Follower
 
 FILE_NAME = ".asynccrawl.sqlite3"
 T = TypeVar("T")
@@ -34,7 +36,10 @@ _NO_LOG = (
 
 
 class Ledger:
-    """One row a record, from the moment its list entry is read. Make one with `await Ledger.open(...)`."""
+    """One row a record, from the moment its list entry is read. Make one with `await Ledger.open(...)`.
+
+    `by_content`: whether pictures are compared by content.
+    """
 
     def __init__(
         self, path: Path, connection: sqlite3.Connection, thread: ThreadPoolExecutor, *, marking: bool
@@ -46,6 +51,8 @@ class Ledger:
         self._marking = marking
         self._mark = 0
         self._among = ""  # a further condition on the pending rows that are given out
+        self._copies: Copies | None = None
+        self.by_content = False
         self.run = 0
         self.logs_ahead = True
 
@@ -85,8 +92,7 @@ class Ledger:
 
     async def finish_list(self, records: int) -> None:
         """The list was read to its end and held `records` records: rows of others lose their ordinal."""
-        assert self._entry
-        await self._do(self._in_transaction, self._entry.finish, records)
+        await self._do(self._in_transaction, self._finish, records)
 
     async def remember_list(self, size: int, digest: str, records: int) -> None:
         """Remember which list has been read to its end, so that it need not be read again (see `lists`)."""
@@ -98,7 +104,10 @@ class Ledger:
 
     async def known_list(self, digest: str | None) -> int | None:
         """The entries of the list of that digest if its rows stand as it left them; else it is forgotten."""
-        return await self._do(self._in_transaction, lists.known, self._db, digest)
+        found: int | None = await self._do(self._in_transaction, lists.known, self._db, digest)
+        if found is not None and self._copies:
+            self._copies.no_list()
+        return found
 
     async def open_records(self, after: int, n: int) -> list[Record]:
         """The next `n` records of a known list that are still to be done, with an ordinal above `after`."""
@@ -106,12 +115,14 @@ class Ledger:
 
     async def take(self, host: str, after: int, n: int) -> list[Record]:
         """The next `n` pending records of `host` with an ordinal above `after`, in list order."""
-        where = f"status='pending' AND host=? AND ordinal>? {self._among} ORDER BY ordinal LIMIT ?"
+        where = f"status='pending' AND host=? AND ordinal>? AND copy_of IS NULL {self._among} ORDER BY ordinal LIMIT ?"
         return await self._do(self._records, where, host, after, n)
 
     async def pending(self, after: int, n: int) -> list[Record]:
         """The next `n` records that wait, over all hosts, with an ordinal above `after`, in list order."""
-        where = f"status='pending' AND host<>'' AND ordinal>? {self._among} ORDER BY ordinal LIMIT ?"
+        where = (
+            f"status='pending' AND host<>'' AND ordinal>? AND copy_of IS NULL {self._among} ORDER BY ordinal LIMIT ?"
+        )
         return await self._do(self._records, where, after, n)
 
     async def retry(self, reasons: Sequence[Reason] | None) -> int:
@@ -119,7 +130,9 @@ class Ledger:
         give out only those; returns how many they are.
         """
         self._among = f"AND run={self.run}"
-        return await self._do(self._in_transaction, reopen_failed, self._db, self.run, reasons)
+        if self._copies:
+            self._copies.no_list()
+        return await self._do(self._in_transaction, self._retry, reasons)
 
     async def put_back(self, record: Record, error: FetchError, attempts: int, not_before: float | None) -> None:
         """Leave a record pending, with what was learned; not to be fetched before `not_before` (epoch seconds)."""
@@ -141,6 +154,28 @@ class Ledger:
         rows = [settled(outcome, self.run) for outcome in outcomes]
         saved = [outcome.ordinal for outcome in outcomes if outcome.status is Status.SAVED] if self._marking else []
         await self._do(self._in_transaction, self._settle, rows, saved)
+
+    @property
+    def waiting(self) -> int:
+        """Records entered in this run that were left to follow others, which ask for the same (see `copies`)."""
+        return self._copies.waiting if self._copies else 0
+
+    async def revise_copies(self) -> None:
+        """Let duplicates wait again whose first copy is no more."""
+        if self._copies:
+            await self._do(self._in_transaction, self._copies.revise)
+
+    async def followers(self, n: int) -> list[Follower]:
+        """At most `n` records whose first one has its outcome, with theirs; the same again until they are settled."""
+        if self._copies and self._copies.ready:
+            return await self._do(self._in_transaction, self._copies.followers, n)
+        return []
+
+    async def first_copies(self, hashes: Sequence[str]) -> dict[str, First]:
+        """The first saved picture of each content that has one; none where contents are not to be compared."""
+        if self._copies and self.by_content and hashes:
+            return await self._do(self._copies.first_copies, hashes)
+        return {}
 
     async def close_marks(self) -> int:
         """Close the marks of what was recorded so far; what follows gets another number."""
@@ -211,15 +246,42 @@ class Ledger:
         self._file = self.path.stat()
         self.logs_ahead = logs_ahead(self._db)
         settings = json.dumps({reason.value: value for reason, value in deciding.items()})
-        earlier = self._db.execute("SELECT run, deciding FROM runs").fetchall()
+        earlier = self._db.execute("SELECT run, deciding FROM runs ORDER BY run").fetchall()
         sql = "INSERT INTO runs (started, deciding) VALUES (?, ?)"
         self.run = self._db.execute(sql, (now, settings)).lastrowid or 0
-        self._entry = Entry(self._db, self.run, _stale(earlier, json.loads(settings)))
+        stale = _stale(earlier, json.loads(settings))
+        self._compare(json.loads(settings), json.loads(earlier[-1][1]) if earlier else {}, stale)
+        self._entry = Entry(self._db, self.run, stale, self._copies)
         self._mark = self._db.execute("SELECT coalesce(max(mark), 0) + 1 FROM unsynced").fetchone()[0]
+
+    def _compare(self, now: dict[str, Any], before: dict[str, Any], stale: frozenset[tuple[str, int]]) -> None:
+        """Compare what is requested, and contents, as the settings of this run want it."""
+        dedup = now.get(Reason.DUPLICATE, "off")
+        if dedup == "off":
+            release(self._db)
+            return
+        self.by_content = dedup == "content"
+        self._copies = Copies(self._db, self.run, stale, by_content=self.by_content)
+        if before.get(Reason.DUPLICATE, "off") == "off":
+            self._in_transaction(self._copies.fill)
+
+    def _finish(self, records: int) -> None:
+        assert self._entry
+        self._entry.finish(records)
+        if self._copies:
+            self._copies.finish()
+
+    def _retry(self, reasons: Sequence[Reason] | None) -> int:
+        count = reopen_failed(self._db, self.run, reasons)
+        if self._copies is None:
+            release(self._db)
+        return count
 
     def _settle(self, rows: Sequence[Any], saved: Sequence[int]) -> None:
         self._check_place()
         self._db.executemany(SETTLE, rows)
+        if self._copies:
+            self._copies.settled([row[-1] for row in rows])
         if saved:
             self._db.executemany(MARK, [(self._mark, ordinal) for ordinal in saved])
 

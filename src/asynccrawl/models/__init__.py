@@ -1,5 +1,6 @@
 """The values that travel through a crawl: frozen, slotted, checked when made."""
 
+from .noise import LabelNoise, LabelPair, Shared
 from .reason import Reason, Status
 from .records import (
     HEX_DIGITS,
@@ -23,6 +24,8 @@ __all__ = [
     "Doubt",
     "Failure",
     "Hop",
+    "LabelNoise",
+    "LabelPair",
     "Outcome",
     "Purpose",
     "Reason",
@@ -31,6 +34,7 @@ __all__ = [
     "Response",
     "Result",
     "Sample",
+    "Shared",
     "Status",
     "Tally",
     "is_hash",

@@ -104,7 +104,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that was not saved, and why. `retryable`: another run may help. `elapsed` is in seconds."""
+    """A record that was not saved, and why. `retryable`: another run may help. `elapsed` is in seconds.
+
+    Of a record that shares another's fetch or picture, `copy_of` is that one's number in the ledger; `sha256` is of a
+    duplicate's picture.
+    """
 
     request: Request
     ordinal: int
@@ -118,6 +122,8 @@ class Failure:
     final_url: str | None = None
     line: int | None = None
     label: str | None = None
+    sha256: str | None = None
+    copy_of: int | None = None
 
     def __post_init__(self) -> None:
         Reason(self.reason)
@@ -154,7 +160,8 @@ class Outcome:
     """How a record ended: a row of the manifest, in the manifest's words.
 
     `ordinal` is None once the record has left the list. `replaces` is set only when a retraction takes back an
-    earlier outcome; `suspect` marks a saved file that should have been retracted and could not be.
+    earlier outcome; `suspect` marks a saved file that should have been retracted and could not be; `copy_of` is a
+    Failure's.
     """
 
     ordinal: int | None
@@ -182,6 +189,7 @@ class Outcome:
     meta: Mapping[str, Any] | None = None
     replaces: Outcome | None = None
     suspect: bool = False
+    copy_of: int | None = None
 
     @classmethod
     def of(cls, result: Result, path: str | None = None) -> Outcome:
@@ -204,5 +212,6 @@ def _failed(failure: Failure) -> Outcome:
     return Outcome(
         failure.ordinal, failure.line, request.key, failure.name, failure.label, request.url, failure.final_url,
         failure.reason.status, failure.reason, failure.retryable, failure.detail, failure.http_status,
-        failure.attempts, elapsed=failure.elapsed, extra=request.extra,
+        failure.attempts, elapsed=failure.elapsed, extra=request.extra, sha256=failure.sha256,
+        copy_of=failure.copy_of,
     )  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .noise import LabelNoise
+
 
 @dataclass(slots=True)
 class Tally:
@@ -17,3 +19,4 @@ class Tally:
     other_hosts: tuple[int, int, int] = (0, 0, 0)
     hosts: int = 0
     by_label: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    label_noise: LabelNoise = field(default_factory=LabelNoise)

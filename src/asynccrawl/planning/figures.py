@@ -76,9 +76,9 @@ class Figures:
 
     records: entries of the list, from the offset on; `passed_over` stand before it. fetches: those that would be
     requested. left_out: the others by reason; beside what cannot be requested these are `label_not_wanted`,
-    `duplicate` (key and URL of an earlier record) and `label_full` (beyond `per_label`, if those before are all
-    saved). repeated_urls: records with the URL of an earlier one, duplicates included; repeated_keys: with the key of
-    an earlier one and a URL that it has not had yet.
+    `duplicate` (key and URL of an earlier record; with `dedup`, its URL alone) and `label_full` (beyond `per_label`, if
+    those before are all saved). repeated_urls: records with the URL of an earlier one, duplicates included;
+    repeated_keys: with the key of an earlier one and a URL that it has not had yet.
 
     What follows is over all good records but duplicates. hosts: how many (host keys); top_hosts: the ten with the
     most records; lone_hosts: those with one; https: records whose URL is https. labels: how many; label_counts: how
@@ -101,6 +101,7 @@ class Figures:
     label_counts: LabelCounts | None = None
     unlabelled: int = 0
     per_label: int | None = None
+    dedup: str = "off"
     bounds: tuple[Bound, ...] = ()
     disk: Disk
 

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
+from .. import urls
 from ..admission import Admitted
 from ..models import Failure, Reason, Record
 from ..report import printable
@@ -44,8 +45,9 @@ class Survey:
     def __init__(self, settings: Settings) -> None:
         self._limits = settings.hosts
         self._per_label = settings.list.per_label
+        self._dedup = settings.image.dedup
         self._left_out: dict[Reason, _Tally] = {}
-        self._urls, self._keys, self._pairs = Seen(), Seen(), Seen()
+        self._urls, self._keys, self._pairs, self._requests = Seen(), Seen(), Seen(), Seen()
         self._hosts: dict[str, int] = {}
         self._labels: dict[str, int] = {}
         self._shard = -1
@@ -89,20 +91,29 @@ class Survey:
             "labels": len(self._labels),
             "label_counts": self._label_counts(),
             "per_label": self._per_label,
+            "dedup": self._dedup,
         }
 
     def _is_new(self, record: Record) -> bool:
         """Whether no earlier record has the same key and URL, which is what the ledger calls a duplicate."""
         url, key = record.request.url, record.request.key
         self._numbers["repeated_urls"] += not self._urls.add(url)
-        if not key:
+        if key:
+            new_key = self._keys.add(key)
+            if not self._pairs.add((key, url)):
+                self._leave_out(record, Reason.DUPLICATE, "an earlier record has the same key and the same URL")
+                return False
+            self._numbers["repeated_keys"] += not new_key
+        return self._dedup == "off" or self._is_new_request(record)
+
+    def _is_new_request(self, record: Record) -> bool:
+        """Whether no earlier record asks for the same: then one fetch serves both."""
+        request = record.request
+        asked = urls.parse(request.url).wire, urls.user_info(request.url), request.sha256, request.md5
+        if self._requests.add(asked):
             return True
-        new_key = self._keys.add(key)
-        if not self._pairs.add((key, url)):
-            self._leave_out(record, Reason.DUPLICATE, "an earlier record has the same key and the same URL")
-            return False
-        self._numbers["repeated_keys"] += not new_key
-        return True
+        self._leave_out(record, Reason.DUPLICATE, "an earlier record has the same URL (--dedup)")
+        return False
 
     def _count(self, record: Record) -> None:
         host = self._limits.key_of(record.host)

@@ -37,8 +37,11 @@ def _left_out(plan: Figures) -> str:
 
 def _repeats(plan: Figures) -> str:
     lines = []
-    if plan.repeated_urls:
-        left = plan.left_out.get(Reason.DUPLICATE)
+    left = plan.left_out.get(Reason.DUPLICATE)
+    if plan.dedup != "off":
+        if left:
+            lines.append(f"Records that another's fetch serves: {left.records:,} (--dedup {plan.dedup}).")
+    elif plan.repeated_urls:
         alike = f"; {left.records:,} of them have its key too and are left out" if left else ""
         lines.append(f"URLs that an earlier record has already: {plan.repeated_urls:,}{alike}.")
         if not left or left.records < plan.repeated_urls:

@@ -6,8 +6,10 @@ The order is the promise: only what a sink has stored is recorded as saved, and 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ..durability import Checkpoints
 from ..ledger import Ledger
@@ -15,8 +17,11 @@ from ..models import Failure, Outcome, Reason, Result, Sample
 from ..quota import Quota
 from ..screening import Screening
 from ..sinks import Sink, write_to
+from .duplicates import hashes_of, take_apart
 from .progress import Progress
 
+PAGE = 256
+"""Records that follow others recorded at once."""
 OnOutcome = Callable[[Outcome], Awaitable[None] | None]
 
 
@@ -38,6 +43,7 @@ class Recorder:
         self._on_outcome = on_outcome
         self._quota = quota
         self._checkpoints = checkpoints
+        self._recording = asyncio.Lock()  # adopting goes on beside recording, and both compare contents
         self.progress = Progress()
 
     def story(self) -> list[str]:
@@ -47,7 +53,31 @@ class Recorder:
 
     async def record(self, batch: Sequence[Result]) -> list[Result]:
         """Screen, store and record a batch; returns what became of each. Raises StorageError."""
-        results = [await self._screen(result) for result in batch]
+        recorded: list[Result] = []
+        async with self._recording:
+            refusals = self._refusals(batch)
+            while batch:
+                known = await self._ledger.first_copies(hashes_of(batch, refusals))
+                now, copies, batch = take_apart(batch, refusals, known) if self._ledger.by_content else (batch, {}, [])
+                recorded += await self._record(now, refusals | copies)
+        return recorded
+
+    async def follow(self) -> list[Result]:
+        """Record the next records that share the outcome of another one, which has it; empty when there are none.
+
+        Raises StorageError.
+        """
+        async with self._recording:
+            followers = await self._ledger.followers(PAGE)
+            outcomes = [Outcome.of(one.failure) for one in followers]
+            if outcomes:
+                await self._settle(
+                    [replace(o, replaces=one.before) for o, one in zip(outcomes, followers, strict=True)]
+                )
+            return [one.failure for one in followers]
+
+    async def _record(self, batch: Sequence[Result], refusals: Mapping[int, Failure]) -> list[Result]:
+        results = [await self._screen(result, refusals.get(result.ordinal)) for result in batch]
         samples = [result for result in results if isinstance(result, Sample)]
         paths: dict[int, str | None] = {}
         refused: dict[int, Failure] = {}
@@ -62,17 +92,28 @@ class Recorder:
         return results
 
     async def adopt(self, sample: Sample) -> Result:
-        """Record a picture that was not fetched, since it is in its place already. Raises StorageError."""
+        """Record a picture that was not fetched, since it is in its place already. Raises StorageError.
+
+        It stays, even if another one has the same content.
+        """
         if self._quota is not None:
             self._quota.begin(sample.label)
-        (result,) = await self.record([sample])
+        async with self._recording:
+            (result,) = await self._record([sample], self._refusals([sample]))
         return result
 
-    async def _screen(self, result: Result) -> Result:
-        kept = self._screening.screen(result)
-        if self._quota is not None and isinstance(result, Sample):
+    def _refusals(self, batch: Sequence[Result]) -> dict[int, Failure]:
+        """The pictures of a batch that are none to keep, by ordinal."""
+        screened = [self._screening.screen(result) for result in batch if isinstance(result, Sample)]
+        return {result.ordinal: result for result in screened if isinstance(result, Failure)}
+
+    async def _screen(self, result: Result, refusal: Failure | None) -> Result:
+        if not isinstance(result, Sample):
+            return result
+        kept: Result = refusal or result
+        if self._quota is not None:
             kept = self._within(self._quota, result, kept)
-        if kept is not result and isinstance(result, Sample):
+        if kept is not result:
             await result.discard()
         return kept
 

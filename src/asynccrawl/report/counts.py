@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..models import LabelNoise
+
 
 class Count(NamedTuple):
     """Records of a host or label that have their outcome."""
@@ -26,8 +28,8 @@ class Counts:
 
     `total` counts all records, those that still wait (`pending`) included. `by_reason` counts failed and skipped
     records by reason, `retryable` those of them that another run may save, `examples` has a URL of each. `by_host`
-    has the 100 hosts with the most records, `other_hosts` the rest together. `notes`: what else is to be known of this
-    run. `str(report)` is what the command prints.
+    has the 100 hosts with the most records, `other_hosts` the rest together. `label_noise`: pictures that stand
+    under several labels. `notes`: what else is to be known of this run. `str(report)` is what the command prints.
     """
 
     total: int = 0
@@ -42,6 +44,7 @@ class Counts:
     other_hosts: Count = field(default_factory=lambda: Count(0, 0, 0))
     hosts: int = 0
     by_label: Mapping[str, Count] = field(default_factory=dict)
+    label_noise: LabelNoise = field(default_factory=LabelNoise)
     bytes: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()

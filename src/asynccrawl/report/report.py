@@ -36,6 +36,7 @@ class Report(Counts):
             other_hosts=Count(*tally.other_hosts),
             hosts=tally.hosts,
             by_label={label: Count(*counts) for label, counts in tally.by_label.items()},
+            label_noise=tally.label_noise,
             bytes=bytes,
             seconds=seconds,
             notes=tuple(notes),
@@ -60,6 +61,12 @@ class Report(Counts):
             "hosts": self.hosts,
             "notes": list(self.notes),
             "by_label": {label: count._asdict() for label, count in self.by_label.items()},
+            "label_noise": {
+                "pictures": self.label_noise.pictures,
+                "records": self.label_noise.records,
+                "pairs": [pair._asdict() for pair in self.label_noise.pairs],
+                "examples": [shared._asdict() for shared in self.label_noise.examples],
+            },
         }
 
     def __str__(self) -> str:

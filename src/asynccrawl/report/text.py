@@ -14,7 +14,7 @@ _INDENT = " " * 23
 
 def text_of(report: Counts) -> str:
     """The lines that the command prints at its end."""
-    parts = [_headline(report), _reasons(report), _hosts(report), _labels(report)]
+    parts = [_headline(report), _reasons(report), _hosts(report), _labels(report), _noise(report)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -83,6 +83,18 @@ def _labels(report: Counts) -> str:
     text = f"{len(counts):,} labels: {least:,} ({poorest}) to {most:,} ({richest}) images saved, median {middle:,}."
     empty = sum(saved == 0 for saved, _ in counts)
     return text + (f" {empty:,} have none." if empty else "")
+
+
+def _noise(report: Counts, most: int = 5) -> str:
+    noise = report.label_noise
+    if not noise.pictures:
+        return ""
+    what = "1 picture stands" if noise.pictures == 1 else f"{noise.pictures:,} pictures stand"
+    lines = [f"Label noise: {what} under several labels, in {noise.records:,} records."]
+    lines += [f"{n:>9,}  {printable(a, 40)} and {printable(b, 40)}" for a, b, n in noise.pairs[:most]]
+    example = noise.examples[0]
+    names = " and ".join(printable(name, 60) for name in example.names[:2])
+    return "\n".join([*lines, f"{_INDENT}e.g. {names} ({example.labels:,} labels)"])
 
 
 def _row(count: tuple[int, ...], name: str) -> str:
