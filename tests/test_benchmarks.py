@@ -141,6 +141,17 @@ def test_ours_alone_and_the_sorted_list():
     assert re.search(r"20 JPEGs .*\nprocesses 0: median \d+ images/s.*\nprocesses 1: median \d+ images/s", out)
 
 
+@pytest.mark.slow  # some hundred pictures are made, fetched and looked at
+def test_near_duplicates_are_counted():
+    out = ran("near.py", "--hashes", 2_000)
+    found = re.search(r"(\d+) pictures of (\d+) originals looked at in [\d.]+ s", out)
+    assert found and int(found[1]) == 9 * int(found[2]) > 100
+    default = next(line for line in out.splitlines() if line.endswith(" (default)"))
+    shares = [float(share) for share in re.findall(r"([\d.]+)%", default)]
+    assert len(shares) == 8 and min(shares) > 70, default
+    assert re.search(r"neighbours among 2,000 random hashes: [\d.]+ s, 0 wrong$", out)
+
+
 @pytest.mark.slow  # the servers ask for whole seconds of patience, which is what is measured
 @pytest.mark.parametrize(
     ("script", "rows"),

@@ -269,8 +269,8 @@ class ImagePolicy:
     `off` does without. exif: record what is in EXIF. placeholders: `known` refuses pictures whose signature is on the
     shipped list, `off` keeps them. max_decode_seconds, max_decode_bytes: most time, and most memory beyond what its
     process had before (the body included), that a decode may take in a decoder process; threads cannot be bounded so.
-    dedup: what of records with the same picture is left out. `off` keeps them all; `url` requests the same URL once, for all its
-    records; `content` does that, too, and of pictures that are the same byte for byte saves the first.
+    dedup: what of records with the same picture is left out. `off` keeps them all; `url` requests the same URL once,
+    for all its records; `content` does that, too, and of pictures that are the same byte for byte saves the first.
     """
 
     decode: str = "full"

@@ -13,6 +13,7 @@ import click
 
 from ..building import FORMATS, export
 from ..imaging import RESIZE_MODES
+from ..near import read_groups
 from ..sinks import ShardBounds
 from .main import EXIT_FOUND
 from .options import Amount, Destination
@@ -61,7 +62,8 @@ def command(ctx: click.Context, /, dataset: Path, out: Path, format_: Any, stric
     DATASET is what crawl or subset made; it is only read. The same data set and flags give the same bytes.
     """
     bounds = _bounds(format_, flags.pop("shard_count"), flags.pop("shard_bytes"))
-    report = asyncio.run(export(dataset, out, format_, bounds=bounds, advance=_progress(), **flags))
+    near = read_groups(dataset) if flags["split"] == "hash" else None
+    report = asyncio.run(export(dataset, out, format_, bounds=bounds, near=near, advance=_progress(), **flags))
     if report.restarted:
         click.echo(f"{out} held an export that was broken off; it was begun anew.", err=True)
     click.echo(str(report))

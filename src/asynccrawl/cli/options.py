@@ -73,6 +73,8 @@ def _processes(ctx: click.Context, param: click.Parameter, value: str) -> int | 
     return value
 
 
+_DEDUP = click.option("--dedup", default="off", show_default=True, type=click.Choice(["off", "url", "content"]),
+                      help="Request each URL once for all its records, or also save each content once.")  # fmt: skip
 _PLAN_OPTIONS: list[Callable[[Any], Any]] = [
     click.option("-j", "--jobs", "--concurrency", "concurrency", default=100, show_default=True, metavar="N", type=int,
                  help="Fetches in flight over all hosts."),
@@ -94,8 +96,7 @@ _PLAN_OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--only-labels", default=None, metavar="FILE|GROUPS",
                  help="Fetch only these labels: imagenet12, a grouping, or a text file with a label a line."),
     click.option("--per-label", default=None, metavar="N", type=int, help="Save at most N images of each label."),
-    click.option("--dedup", default="off", show_default=True, type=click.Choice(["off", "url", "content"]),
-                 help="Request each URL once for all its records, or also save each content once."),
+    _DEDUP,
 ]  # fmt: skip
 """What decides, before anything is fetched, how much a crawl is and how long it takes at least."""
 _FETCH_OPTIONS: list[Callable[[Any], Any]] = [
@@ -146,7 +147,7 @@ def crawl_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def retry_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the flags that become a setting and are not about a list."""
-    return _with([*_PLAN_OPTIONS[:2], *_PLAN_OPTIONS[3:6], _PLAN_OPTIONS[-1], *_FETCH_OPTIONS], function)
+    return _with([*_PLAN_OPTIONS[:2], *_PLAN_OPTIONS[3:6], _DEDUP, *_FETCH_OPTIONS], function)
 
 
 def plan_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -7,6 +7,7 @@ from .conversion import Conversion, Converted, Encoding, convert
 from .examine import examine, prepare
 from .facts import EXTENSIONS, Facts
 from .mean import MeanPicture
+from .perceptual import looks, need_hashes
 from .resizing import RESIZE_MODES, ResizeMode
 
 __all__ = [
@@ -20,5 +21,7 @@ __all__ = [
     "ResizeMode",
     "convert",
     "examine",
+    "looks",
+    "need_hashes",
     "prepare",
 ]

@@ -2,6 +2,7 @@
 
 from .describing import kinds_of_extra, outcomes_of, suspects
 from .lock import Lock
+from .nearness import Member, Near, Unseen, near_groups
 from .reader import manifest, reading, row_of, stored_after, stored_count, tally
 from .rows import Stored
 from .sharing import First
@@ -12,9 +13,13 @@ __all__ = [
     "First",
     "Ledger",
     "Lock",
+    "Member",
+    "Near",
     "Stored",
+    "Unseen",
     "kinds_of_extra",
     "manifest",
+    "near_groups",
     "outcomes_of",
     "reading",
     "row_of",

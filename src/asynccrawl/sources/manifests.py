@@ -1,8 +1,7 @@
 """A manifest as a list: what was saved then is fetched again, under the same names, and must be the same.
 
 So a manifest is the lock file of a dataset. Records that failed or were skipped have no picture that could be the same:
-they are left out, as if they stood not in the list. Hashes of pictures that were converted are those of the stored
-files, so they are met by the same conversion.
+they are left out, as if they stood not in the list.
 """
 
 from __future__ import annotations
