@@ -381,17 +381,12 @@ class Settings:
     def deciding(self) -> dict[Reason, Any]:
         """The value of the setting that decides each Reason; when it has changed, the outcome is open again."""
         image = self.image
+        bounds = [image.max_decode_seconds, image.max_decode_bytes]
         return {
             Reason.TOO_LARGE: self.limits.max_bytes,
             Reason.TOO_MANY_PIXELS: [image.max_pixels, image.max_side],
             Reason.UNSUPPORTED_FORMAT: sorted(image.formats),
-            Reason.CORRUPT: [
-                image.decode,
-                image.strict_end,
-                image.turbo,
-                image.max_decode_seconds,
-                image.max_decode_bytes,
-            ],
+            Reason.CORRUPT: [image.decode, image.strict_end, image.turbo, *bounds],
             Reason.TOO_SMALL: [image.min_side, image.min_pixels, image.max_aspect, image.min_bytes],
             Reason.PLACEHOLDER: image.placeholders,
             Reason.DUPLICATE: image.dedup,
