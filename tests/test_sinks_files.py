@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from asynccrawl.errors import ListError, StorageError
+from asynccrawl.errors import ListError
 from asynccrawl.models import Reason, Sample
 from asynccrawl.sinks import TEMPORARY, read_directory
 
@@ -92,15 +92,19 @@ async def test_a_source_that_is_no_file_fails_its_sample_alone(dest: Path, tmp_p
     assert "source" in conflict(entries[0], Reason.INTERNAL) and entries[1] == "n01/n01_2.jpg"
 
 
-async def test_without_links_and_exclusive_renames_nothing_is_stored(dest: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_without_links_and_exclusive_renames_it_looks_before_it_renames(
+    dest: Path, monkeypatch: pytest.MonkeyPatch
+):
     def no_link(*args: Any, **options: Any) -> None:
         raise OSError(errno.ENOTSUP, "Operation not supported")
 
     monkeypatch.setattr(os, "link", no_link)
     monkeypatch.setattr("asynccrawl.sinks.files._exclusive_rename", lambda: (None, 0))
-    with pytest.raises(StorageError, match="neither link nor rename without overwriting"):
-        await put(dest, sample())
-    assert not (dest / "n01").exists() and files(dest) == {}
+    await put(dest, sample())
+    assert files(dest) == {"n01/n01_1.jpg": DATA}
+    await put(dest, sample("n01_2"), sample(data=b"other"))
+    assert files(dest)["n01/n01_1.jpg.invalid"] == DATA, "what was there is set aside, not overwritten"
+    assert files(dest)["n01/n01_2.jpg"] == DATA
 
 
 # Reading

@@ -45,6 +45,10 @@ class NullDecoder:
         """The same facts."""
         return FACTS
 
+    def story(self) -> list[str]:
+        """Nothing to tell."""
+        return []
+
     async def aclose(self) -> None:
         """Nothing to close."""
 
@@ -55,7 +59,7 @@ def descriptors() -> int:
 
 
 async def main() -> None:
-    opening.HttpFetcher, opening.ThreadDecoder = NullFetcher, NullDecoder  # type: ignore[misc,assignment]
+    opening.HttpFetcher, opening.open_decoder = NullFetcher, NullDecoder  # type: ignore[misc,assignment]
     before = {"tasks_before": len(asyncio.all_tasks()), "descriptors_before": descriptors()}
     sink = asynccrawl.NullSink()
     report = await asynccrawl.crawl(sys.argv[1], sys.argv[2], sink=sink)
