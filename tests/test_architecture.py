@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "job": MIDDLE | {"engine", "recorder", "recovery", "listing"},
     "opening": MIDDLE | {"engine", "recorder", "job", "listing", "subset", "quota", "recovery"},
     "building": BASE | {"subset", "sinks", "ledger", "imaging"},
+    "reviewing": BASE | {"ledger", "recorder", "screening", "sinks"},
     "verifying": BASE | {"sinks", "ledger"},
     "near": BASE | {"imaging", "ledger"},
     "planning": BASE | {"sources", "admission", "report", "subset"},
@@ -69,10 +70,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "near",
         "planning",
         "subset",
+        "reviewing",
         "verifying",
     },
     "testing": MIDDLE | {"engine"},
-    "__init__": MIDDLE | {"starting", "api", "building", "planning", "subset"},
+    "__init__": MIDDLE | {"starting", "api", "building", "planning", "reviewing", "subset"},
     "__main__": {"cli"},
 }
 ONLY_IN = {
@@ -149,10 +151,11 @@ def test_everything_public_is_documented(path: Path):
 def test_the_public_names_are_these():
     assert set(asynccrawl.__all__) == {
         "CrawlError", "DestinationBusy", "DirectorySink", "ExportReport", "Failure", "Grouping", "HostLimits",
-        "ImagePolicy", "Limits", "ListError", "ListOptions", "MemorySink", "Network", "NullSink", "Outcome", "Plan",
-        "Reason", "Report", "Request", "RetryPolicy", "Sample", "Settings", "SettingsError", "Sink", "Status",
-        "StorageError", "SubsetReport", "SubsetSink", "TeeSink", "WebDatasetSink", "build_subset", "crawl",
-        "crawl_sync", "export", "plan", "stream",
+        "ImagePolicy", "Limits", "ListError", "ListOptions", "MemorySink", "Network", "NullSink", "Outcome",
+        "Placeholder", "Plan", "Reason", "Report", "Request", "RetryPolicy", "Sample", "Settings", "SettingsError",
+        "Sink", "Status", "StorageError", "SubsetReport", "SubsetSink", "TeeSink", "WebDatasetSink",
+        "build_subset", "crawl",
+        "crawl_sync", "export", "placeholders", "plan", "refuse", "restore", "stream",
     }  # fmt: skip
     assert all(hasattr(asynccrawl, name) for name in asynccrawl.__all__)
 

@@ -235,3 +235,19 @@ def test_validation_prints_a_row_for_each_way_of_checking():
     rows = {line[:30].strip(): line[30:].split() for line in out.splitlines()[2:-1]}
     assert len(rows) == 8 and float(rows["asynccrawl --turbo on"][0]) == 100
     assert float(rows["magic bytes (the old script)"][0]) == 0 and "scaled decode" in out
+
+
+@pytest.mark.slow  # three crawls, two of them by several processes
+def test_all_placeholders_of_the_replica_are_found_and_no_picture_is_lost():
+    out = ran("placeholders.py", "--records", 600, "--labels", 30, "--kills", 1)
+    rows = [line for line in out.splitlines() if " found, " in line]
+    assert len(rows) == 3 and all("  0 missed,   0 wrong" in line and "files 0 placeholders" in line for line in rows)
+
+
+def test_honest_duplicates_are_counted_by_set(tmp_path: Path):
+    for n in range(80):
+        (tmp_path / "set" / "abcde"[n % 5]).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / "abcde"[n % 5] / f"{n}.png").write_bytes(b"same" if n % 2 else bytes([n]))
+    out = ran("honest_duplicates.py", tmp_path / "set", "--planted", 60)
+    (own, planted) = (line.split() for line in out.splitlines()[2:])
+    assert own == ["set", "80", "1", "1", "0", "1", "1", "0", "1", "1"] and planted[-1] == "0"

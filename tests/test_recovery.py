@@ -160,9 +160,9 @@ async def test_unmarked_rows_are_not_read_again(server: ImageServer, listed: lis
 async def opened(dest: Path, signatures: list[Signature]) -> AsyncIterator[tuple[Recovery, Recorder]]:
     ledger = await Ledger.open(dest / FILE_NAME, {})
     decoder, sink = ThreadDecoder(ac.ImagePolicy()), ac.DirectorySink(dest)
-    screening = Screening(ac.ImagePolicy(), signatures)
+    recorder = Recorder(Screening(ac.ImagePolicy(), signatures), sink, ledger)
     try:
-        yield Recovery(dest, ledger, decoder, screening), Recorder(screening, sink, ledger)
+        yield Recovery(dest, ledger, decoder), recorder
     finally:
         await decoder.aclose()
         await ledger.aclose()

@@ -9,9 +9,10 @@ from . import starting as _starting  # noqa: F401 -- before the others: a signal
 from .api import crawl, crawl_sync, stream
 from .building import ExportReport, SubsetReport, build_subset, export
 from .errors import CrawlError, DestinationBusy, ListError, SettingsError, StorageError
-from .models import Failure, Outcome, Reason, Request, Sample, Status
+from .models import Failure, Outcome, Placeholder, Reason, Request, Sample, Status
 from .planning import Plan, plan
 from .report import Report
+from .reviewing import placeholders, refuse, restore
 from .settings import HostLimits, ImagePolicy, Limits, ListOptions, Network, RetryPolicy, Settings
 from .sinks import DirectorySink, MemorySink, NullSink, Sink, SubsetSink, TeeSink, WebDatasetSink
 from .subset import Grouping
@@ -34,6 +35,7 @@ __all__ = [
     "Network",
     "NullSink",
     "Outcome",
+    "Placeholder",
     "Plan",
     "Reason",
     "Report",
@@ -53,6 +55,9 @@ __all__ = [
     "crawl",
     "crawl_sync",
     "export",
+    "placeholders",
     "plan",
+    "refuse",
+    "restore",
     "stream",
 ]

@@ -80,7 +80,9 @@ class Job:
                 async for batch in recorded:
                     yield batch
         before = -1
-        while before != (before := self._recorder.progress.done) or self._engine.chances:
+        while before != (before := self._recorder.progress.recorded) or self._engine.chances:
+            if not self._draining:
+                await self._recorder.between_passes()
             await self._ledger.revise_copies()
             while page := await _finished(self._recorder.follow()):
                 yield page

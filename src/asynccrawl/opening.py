@@ -21,7 +21,7 @@ from .errors import SettingsError, StorageError, storage_error
 from .fetcher import HttpFetcher
 from .imaging import prepare
 from .job import Job
-from .ledger import FILE_NAME, Ledger, Lock
+from .ledger import FILE_NAME, Contents, Ledger, Lock
 from .listing import Listing
 from .models import Reason
 from .pacing import Pace
@@ -29,7 +29,7 @@ from .quota import Quota
 from .recorder import OnOutcome, Recorder
 from .recovery import Recovery
 from .robots import Robots
-from .screening import Screening
+from .screening import Screening, load_signatures
 from .settings import Settings
 from .sinks import DirectorySink, Sink, WebDatasetSink, close_sink, in_shard, suits_a_crawl
 from .sources import ListFile, entries
@@ -67,12 +67,14 @@ async def open_crawl(
             stack.push_async_exit(partial(_end_checkpoints, checkpoints))
         store = sink if sink is not None else await _own_sink(root, settings, ledger)
         stack.push_async_callback(close_sink, store)
-        screening = await asyncio.to_thread(Screening, settings.image)
+        screening = await _screening(settings, ledger)
         decoder = open_decoder(settings)
         stack.push_async_callback(decoder.aclose)
-        recovery = Recovery(root, ledger, decoder, screening) if isinstance(store, DirectorySink) and not sink else None
+        first = Recorder(screening, store, ledger, on_outcome, None, checkpoints)
+        await first.settle()
+        recovery = Recovery(root, ledger, decoder) if isinstance(store, DirectorySink) and not sink else None
         if recovery:
-            await recovery.settle(Recorder(screening, store, ledger, on_outcome, None, checkpoints))
+            await recovery.settle(first)
         quota = await _quota(settings, ledger)
         recorder = Recorder(screening, store, ledger, on_outcome, quota, checkpoints)
         again = await ledger.retry(urls.reasons) if isinstance(urls, Retry) else None
@@ -92,7 +94,7 @@ async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
         ledger = await Ledger.open(room / FILE_NAME, settings.deciding())
         stack.push_async_callback(ledger.aclose)
         quota = await _quota(settings, ledger)
-        recorder = Recorder(await asyncio.to_thread(Screening, settings.image), None, ledger, quota=quota)
+        recorder = Recorder(await _screening(settings, ledger), None, ledger, quota=quota)
         decoder = open_decoder(settings)
         stack.push_async_callback(decoder.aclose)
         yield await _job(stack, urls, settings, _Parts(ledger, recorder, decoder, quota), room / "spool")
@@ -126,17 +128,31 @@ class _Parts(NamedTuple):
 
 
 async def _resolved(settings: Settings) -> Settings:
-    """The settings with the labels that `only_labels` means. Raises SettingsError."""
+    """The settings with the labels that `only_labels` means, and the signatures. Raises SettingsError."""
+    signatures = await asyncio.to_thread(load_signatures, settings.image.signatures)
+    settings = replace(settings, image=replace(settings.image, signatures=signatures))
     meant = settings.list.only_labels
     if meant is None:
         return settings
     return replace(settings, list=replace(settings.list, only_labels=await asyncio.to_thread(load_labels, meant)))
 
 
+async def _screening(settings: Settings, ledger: Ledger) -> Screening:
+    screening = await asyncio.to_thread(Screening, settings.image, None, Contents(ledger))
+    await screening.load()
+    return screening
+
+
 async def _quota(settings: Settings, ledger: Ledger) -> Quota | None:
     if settings.list.per_label is None:
         return None
-    return Quota(settings.list.per_label, settings.concurrency, await ledger.saved_by_label())
+    quota = Quota(settings.list.per_label, settings.concurrency, await ledger.saved_by_label())
+    # Where pictures were taken back and the run ended before others could take their places.
+    contents = Contents(ledger)
+    quota.expect(await contents.full_labels())
+    opened = await contents.reopen_full(quota.lacking())
+    quota.expect(outcome.label for outcome in opened)
+    return quota
 
 
 async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Parts, spool: Path) -> Job:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 
 class Verdict(enum.Enum):
@@ -37,6 +37,7 @@ class Quota:
         self._in_hand: Counter[str] = Counter()
         self._beyond = 0  # in hand beyond the quotas, over all labels
         self._changed: set[str] = set()
+        self._expecting: set[str] = set()  # labels that were full, or looked so, and are no more
         self.dropped = 0
 
     def __repr__(self) -> str:
@@ -87,10 +88,23 @@ class Quota:
         return not full
 
     def give_back(self, label: str | None) -> None:
-        """What was taken could not be stored."""
+        """What was taken could not be stored, or was taken back."""
         if label is not None:
             self._save(label, -1)
             self._changed.add(label)
+            self._expecting.add(label)
+
+    def expect(self, labels: Iterable[str | None]) -> None:
+        """Records of these labels wait again although they were told that their label is full."""
+        self._expecting.update(label for label in labels if label is not None)
+
+    def lacking(self) -> dict[str, int]:
+        """How many records of each label that was full should be opened again: twice as many as it lacks, since some
+        will fail. To be asked when nothing is in hand; each label once, until something else happens to it.
+        """
+        lacks = {label: 2 * (self.per_label - self._saved[label]) for label in self._expecting}
+        self._expecting.clear()
+        return {label: n for label, n in lacks.items() if n > 0}
 
     def changed(self) -> set[str]:
         """The labels of which something came to nothing, or that became full, since this was last asked."""

@@ -24,9 +24,8 @@ from .decoder import Decoder
 from .errors import InvalidImage, storage_error
 from .expectation import check_expected
 from .ledger import Ledger
-from .models import Failure, Record, Sample
+from .models import Failure, Reason, Record, Sample
 from .recorder import Recorder
-from .screening import Screening
 from .sinks import Finding, check_file, directory_of, path_of, put_aside, read_file, rename, surplus_files
 
 PAGE = 256
@@ -39,11 +38,10 @@ Item = Record | Failure
 class Recovery:
     """Settles what an earlier run, or somebody else, has left in the destination `root`."""
 
-    def __init__(self, root: Path, ledger: Ledger, decoder: Decoder, screening: Screening) -> None:
+    def __init__(self, root: Path, ledger: Ledger, decoder: Decoder) -> None:
         self._root = root
         self._ledger = ledger
         self._decoder = decoder
-        self._screening = screening
         self._strays = 0
 
     def __repr__(self) -> str:
@@ -93,7 +91,7 @@ class Recovery:
         if directory_of(record) != str(PurePosixPath(path).parent):
             return False
         try:
-            sample = await self._examined(record, path)
+            sample = await self._examined(record, path, recorder)
         except InvalidImage:
             await self._io(put_aside, path)
             return False
@@ -107,7 +105,7 @@ class Recovery:
             sample = replace(sample, path=self._root / wanted)
         return isinstance(await recorder.adopt(sample), Sample)
 
-    async def _examined(self, record: Record, path: str) -> Sample:
+    async def _examined(self, record: Record, path: str, recorder: Recorder) -> Sample:
         """The picture as the record's sample. Raises InvalidImage, also for a placeholder or another picture than the
         list demands, FileNotFoundError, and StorageError.
         """
@@ -121,9 +119,8 @@ class Recovery:
             height=facts.height, mode=facts.mode, bytes=facts.bytes, sha256=facts.sha256, line=record.line,
             detail="found whole, without a record", shard=record.shard, meta=facts.meta,
         )  # fmt: skip
-        screened = self._screening.screen(sample if data is None else replace(sample, data=data, path=None))
-        if isinstance(screened, Failure):
-            raise InvalidImage(screened.reason, screened.detail or "")
+        if await recorder.is_placeholder(sample if data is None else replace(sample, data=data, path=None)):
+            raise InvalidImage(Reason.PLACEHOLDER, "the host's 'no longer available' picture")
         return sample
 
     async def _read(self, path: str) -> bytes | None:

@@ -229,8 +229,7 @@ class Network:
     one attempt. proxy: URL of an HTTP proxy; it resolves the names, so only addresses written in URLs can be guarded
     then. user_info: send user name and password that a URL holds to its own origin (else they are left out).
     ca_file: certificates to trust instead of the system's. insecure: accept any certificate. robots: ask each site's
-    robots.txt first, and obey. ignore_opt_out: keep pictures although their server says that they are not meant for
-    datasets (X-Robots-Tag).
+    robots.txt first, and obey. ignore_opt_out: keep pictures that their server wants in no dataset.
     """
 
     allow_net: tuple[str, ...] = ()
@@ -266,11 +265,11 @@ class ImagePolicy:
     min_side, max_side: least of the shorter and most of the longer side, in pixels. max_aspect: most times that the
     longer side may be the shorter one. min_bytes: smallest body. strict_end: refuse pictures with bytes behind their
     end. turbo: the strict JPEG decoder of the extra `turbo`: `auto` uses it where it is installed, `on` demands it,
-    `off` does without. exif: record what is in EXIF. placeholders: `known` refuses pictures whose signature is on the
-    shipped list, `off` keeps them. max_decode_seconds, max_decode_bytes: most time, and most memory beyond what its
-    process had before (the body included), that a decode may take in a decoder process; threads cannot be bounded so.
-    dedup: what of records with the same picture is left out. `off` keeps them all; `url` requests the same URL once,
-    for all its records; `content` does that, too, and of pictures that are the same byte for byte saves the first.
+    `off` does without. exif: record what is in EXIF. placeholders: `known` refuses pictures that have a signature,
+    `auto` also discovers others, `off` keeps all. signatures: further ones, a JSON file or mappings.
+    max_decode_seconds, max_decode_bytes: most time, and most further memory, that a decode may take in a decoder
+    process. dedup: `off` keeps them all; `url` requests the same URL once, for all its records; `content` also saves
+    the first of equal pictures only.
     """
 
     decode: str = "full"
@@ -284,7 +283,8 @@ class ImagePolicy:
     strict_end: bool = False
     turbo: str = "auto"
     exif: bool = False
-    placeholders: str = "known"
+    placeholders: str = "auto"
+    signatures: Any = None
     max_decode_seconds: float = 30.0
     max_decode_bytes: int = 2**30
     dedup: str = "off"
@@ -302,7 +302,7 @@ class ImagePolicy:
         sized = self.min_pixels or self.min_side or self.max_side or self.max_aspect
         if self.decode == "none" and sized:
             raise ValueError("decode is 'none', so no size is known: bounds on sides, area or aspect need 'header'")
-        _one_of(self, "placeholders", ("known", "off"))
+        _one_of(self, "placeholders", ("auto", "known", "off"))
         _one_of(self, "dedup", ("off", "url", "content"))
         for name in self.formats:
             if name not in FORMATS:
@@ -381,14 +381,14 @@ class Settings:
     def deciding(self) -> dict[Reason, Any]:
         """The value of the setting that decides each Reason; when it has changed, the outcome is open again."""
         image = self.image
-        bounds = [image.max_decode_seconds, image.max_decode_bytes]
+        bounds = (image.max_decode_seconds, image.max_decode_bytes)
         return {
             Reason.TOO_LARGE: self.limits.max_bytes,
             Reason.TOO_MANY_PIXELS: [image.max_pixels, image.max_side],
             Reason.UNSUPPORTED_FORMAT: sorted(image.formats),
             Reason.CORRUPT: [image.decode, image.strict_end, image.turbo, *bounds],
             Reason.TOO_SMALL: [image.min_side, image.min_pixels, image.max_aspect, image.min_bytes],
-            Reason.PLACEHOLDER: image.placeholders,
+            Reason.PLACEHOLDER: [image.placeholders, _digest(map(repr, image.signatures or ()))],
             Reason.DUPLICATE: image.dedup,
             Reason.BLOCKED_ADDRESS: sorted(self.network.allow_net),
             Reason.REDIRECT_LOOP: self.network.max_redirects,

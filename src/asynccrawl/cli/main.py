@@ -17,7 +17,20 @@ from ..errors import DestinationBusy, ListError, SettingsError, StorageError
 EXIT_FOUND, EXIT_USAGE, EXIT_STORAGE, EXIT_BUSY, EXIT_BUG = 1, 2, 3, 4, 70
 _COMMANDS = {
     name: name
-    for name in ("crawl", "demo", "export", "manifest", "near", "plan", "report", "retry", "subset", "synset", "verify")
+    for name in (
+        "crawl",
+        "demo",
+        "export",
+        "manifest",
+        "near",
+        "placeholders",
+        "plan",
+        "report",
+        "retry",
+        "subset",
+        "synset",
+        "verify",
+    )
 }
 
 

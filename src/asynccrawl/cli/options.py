@@ -120,8 +120,10 @@ _FETCH_OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--exif", is_flag=True, help="Record what is in EXIF."),
     click.option("--formats", default=",".join(FORMATS), show_default=True, metavar="LIST", callback=_formats,
                  help="Picture formats that are kept."),
-    click.option("--placeholders", default="known", show_default=True, type=click.Choice(["known", "off"]),
-                 help="Refuse known 'no longer available' pictures, or keep them."),
+    click.option("--placeholders", default="auto", show_default=True, type=click.Choice(["auto", "known", "off"]),
+                 help="Refuse 'no longer available' pictures: discover them, only known ones, or keep all."),
+    click.option("--signatures", default=None, metavar="FILE", type=click.Path(),
+                 help="Further known placeholders (JSON)."),
     click.option("--allow-net", multiple=True, metavar="CIDR", help="Open a private or loopback network (repeatable)."),
     click.option("--nameserver", multiple=True, metavar="IP:PORT", help="A name server to ask (repeatable)."),
     click.option("--ca-file", default=None, metavar="FILE", type=click.Path(), help="Certificates to trust instead."),
@@ -192,6 +194,7 @@ def settings_of(o: dict[str, Any]) -> Settings:
                     "exif",
                     "placeholders",
                     "dedup",
+                    "signatures",
                 )
             ),
             list=ListOptions(

@@ -13,6 +13,7 @@ from ..errors import StorageError
 from ..models import Outcome, Tally
 from . import schema
 from .connection import logs_ahead, open_alone, storage_error
+from .judged import REPEATED, placeholders, repeated
 from .noise import label_noise
 from .rows import MANIFEST_FIELDS, Stored, outcome_of, stored
 
@@ -52,6 +53,8 @@ def _tallied(connection: sqlite3.Connection, hosts: int) -> Tally:
         result.by_label[label] = (counts[0], counts[1], counts[2])
     _tally_hosts(connection, hosts, result)
     result.label_noise = label_noise(connection)
+    result.placeholders = placeholders(connection)
+    result.repeated = [copies for _, copies in repeated(connection, REPEATED)]
     return result
 
 

@@ -20,10 +20,11 @@ MANIFEST_FIELDS = (
 SETTLE = """
 UPDATE records SET status=?, reason=?, retryable=?, detail=?, http_status=?, attempts=?, final_url=?, path=?,
     format=?, width=?, height=?, mode=?, bytes=?, sha256=?, elapsed=?, meta=?, suspect=?, run=?, not_before=NULL,
-    copy_of=?
+    copy_of=?, placeholder=NULL
 WHERE ordinal=?
 """
 MARK = "INSERT OR REPLACE INTO unsynced (record, mark) SELECT id, ? FROM records WHERE ordinal=?"
+MARK_ROW = "INSERT OR REPLACE INTO unsynced (record, mark) VALUES (?, ?)"
 
 
 class Stored(NamedTuple):

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +23,7 @@ from . import lists, strays
 from .connection import connect, logs_ahead, storage_error
 from .copies import Copies, release
 from .entry import Entry, Item
+from .judged import refused
 from .reader import count_of, saved_by_label, tally
 from .rows import MARK, RECORD_COLUMNS, SETTLE, Stored, record_of, reopen, reopen_failed, settled, stored
 from .sharing import First, Follower
@@ -58,9 +59,10 @@ class Ledger:
 
     @classmethod
     async def open(
-        cls, path: Path, deciding: dict[Reason, Any], *, durability: str = "process", now: float | None = None
+        cls, path: Path, deciding: dict[Reason, Any] | None, *, durability: str = "process", now: float | None = None
     ) -> Ledger:
-        """Open or make the ledger at `path` and begin a run whose settings decide as `deciding` says.
+        """Open or make the ledger at `path` and begin a run whose settings decide as `deciding` says; None: as in the
+        run before.
 
         `durability`: `process`; `checkpoint`, which marks saved rows until `remove_marks`; or `file`, which brings each
         transaction to the disk.
@@ -149,11 +151,13 @@ class Ledger:
         """The seconds that are left of each hold; those that have passed are forgotten."""
         return await self._do(_holds, self._db, time.time() if now is None else now)
 
-    async def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Record how records ended, all in one transaction."""
+    async def settle(self, outcomes: Sequence[Outcome], placeholders: Mapping[int, int] | None = None) -> None:
+        """Record how records ended, all in one transaction. `placeholders`: by ordinal, the id of the placeholder that
+        came in place of a picture.
+        """
         rows = [settled(outcome, self.run) for outcome in outcomes]
         saved = [outcome.ordinal for outcome in outcomes if outcome.status is Status.SAVED] if self._marking else []
-        await self._do(self._in_transaction, self._settle, rows, saved)
+        await self._do(self._in_transaction, self._settle, rows, saved, placeholders or {})
 
     @property
     def waiting(self) -> int:
@@ -184,6 +188,7 @@ class Ledger:
     async def remove_marks(self, number: int) -> None:
         """What was marked up to `number` is on the disk; so the write-ahead log may be brought there, too."""
         await self._do(self._execute, "DELETE FROM unsynced WHERE mark <= ?", (number,))
+        await self._do(self._execute, "DELETE FROM retractions WHERE mark <= ?", (number,))
         await self._do(self._execute, "PRAGMA wal_checkpoint(PASSIVE)")
 
     async def marked(self) -> list[Stored]:
@@ -214,6 +219,19 @@ class Ledger:
         """The next `n` pending records above the ordinal `after` whose name a remembered file has, in list order."""
         return await self._do(strays.waiting, self._db, after, n)
 
+    @property
+    def mark(self) -> int | None:
+        """The number under which what is recorded now is marked as unsynced; None where nothing is."""
+        return self._mark if self._marking else None
+
+    async def read(self, function: Callable[..., T], *arguments: Any) -> T:
+        """The result of `function(connection, *arguments)`, called in the ledger's thread. Raises StorageError."""
+        return await self._do(function, self._db, *arguments)
+
+    async def write(self, function: Callable[..., T], *arguments: Any) -> T:
+        """The same in one transaction."""
+        return await self._do(self._in_transaction, function, self._db, *arguments)
+
     async def tally(self, hosts: int = 100) -> Tally:
         """The counts that the report is made from, over the whole ledger."""
         return await self._do(tally, self._db, hosts)
@@ -242,11 +260,13 @@ class Ledger:
         finally:
             self._thread.shutdown(wait=False)
 
-    def _begin(self, deciding: dict[Reason, Any], now: float) -> None:
+    def _begin(self, deciding: dict[Reason, Any] | None, now: float) -> None:
         self._file = self.path.stat()
         self.logs_ahead = logs_ahead(self._db)
-        settings = json.dumps({reason.value: value for reason, value in deciding.items()})
         earlier = self._db.execute("SELECT run, deciding FROM runs ORDER BY run").fetchall()
+        settings = json.dumps({reason.value: value for reason, value in (deciding or {}).items()})
+        if deciding is None and earlier:
+            settings = earlier[-1][1]
         sql = "INSERT INTO runs (started, deciding) VALUES (?, ?)"
         self.run = self._db.execute(sql, (now, settings)).lastrowid or 0
         stale = _stale(earlier, json.loads(settings))
@@ -277,9 +297,11 @@ class Ledger:
             release(self._db)
         return count
 
-    def _settle(self, rows: Sequence[Any], saved: Sequence[int]) -> None:
+    def _settle(self, rows: Sequence[Any], saved: Sequence[int], placeholders: Mapping[int, int]) -> None:
         self._check_place()
         self._db.executemany(SETTLE, rows)
+        if placeholders:
+            refused(self._db, [(number, ordinal) for ordinal, number in placeholders.items()])
         if self._copies:
             self._copies.settled([row[-1] for row in rows])
         if saved:

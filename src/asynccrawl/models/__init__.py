@@ -1,6 +1,7 @@
 """The values that travel through a crawl: frozen, slotted, checked when made."""
 
 from .noise import LabelNoise, LabelPair, Shared
+from .placeholder import Placeholder
 from .reason import Reason, Status
 from .records import (
     HEX_DIGITS,
@@ -27,6 +28,7 @@ __all__ = [
     "LabelNoise",
     "LabelPair",
     "Outcome",
+    "Placeholder",
     "Purpose",
     "Reason",
     "Record",

@@ -2,5 +2,6 @@
 
 from .progress import Progress
 from .recorder import OnOutcome, Recorder
+from .retractions import Retractions, described
 
-__all__ = ["OnOutcome", "Progress", "Recorder"]
+__all__ = ["OnOutcome", "Progress", "Recorder", "Retractions", "described"]

@@ -1,7 +1,8 @@
 """Screening, sink, ledger, in that order, a batch at a time.
 
 The order is the promise: only what a sink has stored is recorded as saved, and only what is recorded is told to
-`on_outcome`. A process that dies in between leaves files ahead of the ledger, never behind it.
+`on_outcome`. A process that dies in between leaves files ahead of the ledger, never behind it. `retractions` goes the
+other way round.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..durability import Checkpoints
-from ..ledger import Ledger
-from ..models import Failure, Outcome, Reason, Result, Sample
+from ..ledger import Contents, Ledger
+from ..models import Failure, Outcome, Placeholder, Reason, Result, Sample
 from ..quota import Quota
 from ..screening import Screening
 from ..sinks import Sink, write_to
 from .duplicates import hashes_of, take_apart
 from .progress import Progress
+from .retractions import Retractions
 
 PAGE = 256
 """Records that follow others recorded at once."""
@@ -44,7 +46,10 @@ class Recorder:
         self._quota = quota
         self._checkpoints = checkpoints
         self._recording = asyncio.Lock()  # adopting goes on beside recording, and both compare contents
+        self._contents = Contents(ledger)
+        self._reopened: dict[int | None, Outcome] = {}  # what records had ended in, that wait again for their label
         self.progress = Progress()
+        self.retractions = Retractions(self._contents, screening, sink, self._tell, quota, checkpoints)
 
     def story(self) -> list[str]:
         """What the report should say of how pictures were stored."""
@@ -55,11 +60,12 @@ class Recorder:
         """Screen, store and record a batch; returns what became of each. Raises StorageError."""
         recorded: list[Result] = []
         async with self._recording:
-            refusals = self._refusals(batch)
+            placeholders = await self._placeholders([result for result in batch if isinstance(result, Sample)])
+            refusals = _refusals(batch, placeholders)
             while batch:
                 known = await self._ledger.first_copies(hashes_of(batch, refusals))
                 now, copies, batch = take_apart(batch, refusals, known) if self._ledger.by_content else (batch, {}, [])
-                recorded += await self._record(now, refusals | copies)
+                recorded += await self._record(now, refusals | copies, placeholders)
         return recorded
 
     async def follow(self) -> list[Result]:
@@ -72,11 +78,13 @@ class Recorder:
             outcomes = [Outcome.of(one.failure) for one in followers]
             if outcomes:
                 await self._settle(
-                    [replace(o, replaces=one.before) for o, one in zip(outcomes, followers, strict=True)]
+                    [replace(o, replaces=one.before) for o, one in zip(outcomes, followers, strict=True)], {}
                 )
             return [one.failure for one in followers]
 
-    async def _record(self, batch: Sequence[Result], refusals: Mapping[int, Failure]) -> list[Result]:
+    async def _record(
+        self, batch: Sequence[Result], refusals: Mapping[int, Failure], placeholders: Mapping[int, Placeholder]
+    ) -> list[Result]:
         results = [await self._screen(result, refusals.get(result.ordinal)) for result in batch]
         samples = [result for result in results if isinstance(result, Sample)]
         paths: dict[int, str | None] = {}
@@ -88,7 +96,10 @@ class Recorder:
                 else:
                     paths[sample.ordinal] = entry
         results = [refused.get(result.ordinal, result) for result in results]
-        await self._settle([Outcome.of(result, paths.get(result.ordinal)) for result in results])
+        outcomes = [Outcome.of(result, paths.get(result.ordinal)) for result in results]
+        await self._settle(
+            outcomes, {n: placeholders[n].id for n in refusals if n in placeholders and placeholders[n].id}
+        )
         return results
 
     async def adopt(self, sample: Sample) -> Result:
@@ -99,13 +110,40 @@ class Recorder:
         if self._quota is not None:
             self._quota.begin(sample.label)
         async with self._recording:
-            (result,) = await self._record([sample], self._refusals([sample]))
+            placeholders = await self._placeholders([sample])
+            (result,) = await self._record([sample], _refusals([sample], placeholders), placeholders)
         return result
 
-    def _refusals(self, batch: Sequence[Result]) -> dict[int, Failure]:
-        """The pictures of a batch that are none to keep, by ordinal."""
-        screened = [self._screening.screen(result) for result in batch if isinstance(result, Sample)]
-        return {result.ordinal: result for result in screened if isinstance(result, Failure)}
+    async def is_placeholder(self, sample: Sample) -> bool:
+        """Whether a picture that is in its place already is none to keep. Raises StorageError."""
+        async with self._recording:
+            return bool(await self._placeholders([sample]))
+
+    async def settle(self) -> None:
+        """Before a run: finish what the run before had begun, and take back what has no place here any more."""
+        await self.retractions.carry_out(again=True)
+        await self.retractions.restore()
+        await self.retractions.enforce()
+
+    async def between_passes(self) -> None:
+        """Before what is pending is gone through again: what the whole list tells, and labels that need more."""
+        await self.retractions.sweep()
+        if self._quota is not None and (wanted := self._quota.lacking()):
+            opened = await self._contents.reopen_full(wanted)
+            self._reopened.update({outcome.ordinal: outcome for outcome in opened})
+            self._quota.expect({outcome.label for outcome in opened})
+
+    async def _placeholders(self, samples: Sequence[Sample]) -> dict[int, Placeholder]:
+        """The samples that are placeholders, by ordinal; what is new is recorded, and its earlier copies go."""
+        found: dict[int, Placeholder] = {}
+        recognised: dict[str, Placeholder] = {}
+        for sample, judged in zip(samples, await self._screening.judge(samples), strict=True):
+            if judged is not None:
+                one = judged.placeholder
+                if judged.new and one.sha256 not in recognised:
+                    recognised[one.sha256] = await self.retractions.recognise(one, await sample.read())
+                found[sample.ordinal] = recognised.get(one.sha256, one)
+        return found
 
     async def _screen(self, result: Result, refusal: Failure | None) -> Result:
         if not isinstance(result, Sample):
@@ -131,13 +169,26 @@ class Recorder:
             self._quota.give_back(sample.label)
         return Failure.instead(sample, entry.reason, entry.detail or "", retryable=entry.retryable)
 
-    async def _settle(self, outcomes: list[Outcome]) -> None:
-        await self._ledger.settle(outcomes)
+    async def _settle(self, outcomes: Sequence[Outcome], placeholders: Mapping[int, int]) -> None:
+        await self._ledger.settle(outcomes, placeholders)
         for outcome in outcomes:
-            self.progress.count(outcome)
-            if self._on_outcome is not None:
-                told = self._on_outcome(outcome)
-                if inspect.isawaitable(told):
-                    await told
+            before = self._reopened.pop(outcome.ordinal, None) if self._reopened else None
+            await self._tell(replace(outcome, replaces=before) if before else outcome)
         if self._checkpoints is not None:
             await self._checkpoints.note(sum(outcome.reason is None for outcome in outcomes))
+
+    async def _tell(self, outcome: Outcome) -> None:
+        self.progress.count(outcome)
+        if self._on_outcome is not None:
+            told = self._on_outcome(outcome)
+            if inspect.isawaitable(told):
+                await told
+
+
+def _refusals(batch: Sequence[Result], placeholders: Mapping[int, Placeholder]) -> dict[int, Failure]:
+    """The failures of those samples of a batch that are placeholders, by ordinal."""
+    return {
+        one.ordinal: Failure.instead(one, Reason.PLACEHOLDER, placeholders[one.ordinal].detail)
+        for one in batch
+        if isinstance(one, Sample) and one.ordinal in placeholders
+    }

@@ -33,7 +33,7 @@ ADVICE: dict[Reason, str] = {
     Reason.CORRUPT: "The file is damaged at its source; nothing can be done here.",
     Reason.TOO_MANY_PIXELS: "Above --max-pixels or --max-side; raise it and run again if you want such pictures.",
     Reason.TOO_SMALL: "Smaller or narrower than asked for; change the bound and run again if you want such pictures.",
-    Reason.PLACEHOLDER: "The host's 'no longer available' picture: take these lines off the list.",
+    Reason.PLACEHOLDER: "The host's 'no longer available' picture: take these lines off the list. See below.",
     Reason.DUPLICATE: "Another record has the picture: the same key and URL, or what --dedup compares.",
     Reason.HASH_MISMATCH: "The file is not the one the list expects; its source has changed it.",
     Reason.BAD_LINE: "Not a line of this list format; the manifest gives line numbers. Mend them and run again.",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..models import LabelNoise
+from ..models import LabelNoise, Placeholder
 
 
 class Count(NamedTuple):
@@ -29,7 +29,9 @@ class Counts:
     `total` counts all records, those that still wait (`pending`) included. `by_reason` counts failed and skipped
     records by reason, `retryable` those of them that another run may save, `examples` has a URL of each. `by_host`
     has the 100 hosts with the most records, `other_hosts` the rest together. `label_noise`: pictures that stand
-    under several labels. `notes`: what else is to be known of this run. `str(report)` is what the command prints.
+    under several labels. `placeholders`: contents that came in place of pictures; `repeated`: of each content
+    that was saved often and is not told for one, how often. `notes`: what else is to be known of this run.
+    `str(report)` is what the command prints.
     """
 
     total: int = 0
@@ -48,6 +50,8 @@ class Counts:
     bytes: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    placeholders: tuple[Placeholder, ...] = ()
+    repeated: tuple[int, ...] = ()
 
     @property
     def yield_(self) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..models import Status, Tally
@@ -40,6 +40,8 @@ class Report(Counts):
             bytes=bytes,
             seconds=seconds,
             notes=tuple(notes),
+            placeholders=tuple(tally.placeholders),
+            repeated=tuple(tally.repeated),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -60,6 +62,8 @@ class Report(Counts):
             "other_hosts": self.other_hosts._asdict(),
             "hosts": self.hosts,
             "notes": list(self.notes),
+            "placeholders": [asdict(one) | {"url": redacted(one.url)} for one in self.placeholders],
+            "repeated": list(self.repeated),
             "by_label": {label: count._asdict() for label, count in self.by_label.items()},
             "label_noise": {
                 "pictures": self.label_noise.pictures,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from ..models import Reason
+from ..urls import redacted
 from .advice import ADVICE
 from .counts import Counts
 
@@ -14,7 +15,14 @@ _INDENT = " " * 23
 
 def text_of(report: Counts) -> str:
     """The lines that the command prints at its end."""
-    parts = [_headline(report), _reasons(report), _hosts(report), _labels(report), _noise(report)]
+    parts = [
+        _headline(report),
+        _reasons(report),
+        _placeholders(report),
+        _hosts(report),
+        _labels(report),
+        _noise(report),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -59,6 +67,23 @@ def _reasons(report: Counts) -> str:
         lines.append(f"{n:>9,}  {report.retryable.get(reason, 0):>9,}  {reason}")
         lines.append(textwrap.fill(ADVICE[Reason(reason)], _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT))
         lines.append(_INDENT + "e.g. " + printable(report.examples.get(reason, ""), _WIDTH - 28))
+    return "\n".join(lines)
+
+
+def _placeholders(report: Counts, most: int = 5) -> str:
+    lines = []
+    shown = [one for one in report.placeholders if not one.good]
+    if shown:
+        lines.append(f"{'copies':>9}  placeholder (`asynccrawl placeholders DEST` shows and restores them)")
+    for one in shown[:most]:
+        left = f"; {one.suspect:,} could not be taken back" if one.suspect else ""
+        lines.append(f"{one.copies + one.suspect:>9,}  {one.sha256[:16]}: {one.detail}{left}")
+        lines.append(f"{'':11}e.g. {printable(redacted(one.url), _WIDTH - 16)}")
+    if len(shown) > most:
+        lines.append(f"{sum(one.copies + one.suspect for one in shown[most:]):>9,}  ({len(shown) - most:,} others)")
+    if report.repeated:
+        often = f"{len(report.repeated):,} content(s) saved {min(report.repeated):,} to {max(report.repeated):,} times"
+        lines.append(f"{often}, not told for placeholders: `asynccrawl placeholders DEST` lists them.")
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """Decides which valid pictures are kept."""
 
-from .screening import Screening
-from .signatures import Signature, known_signatures
+from .rule import NAMES
+from .screening import Judged, Screening
+from .signatures import Signature, known_signatures, load_signatures
 
-__all__ = ["Screening", "Signature", "known_signatures"]
+__all__ = ["NAMES", "Judged", "Screening", "Signature", "known_signatures", "load_signatures"]

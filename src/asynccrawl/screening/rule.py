@@ -18,11 +18,16 @@ condition below takes one such reason away. A content is a placeholder when all 
     half of the names were redirected to one URL, which is the server's own word that it serves one thing for all of
     them; then a single host is enough.
 
+4.  *It stands out.* There are other pictures, a different one for every nine copies at least. Where a few contents
+    answer everything, as on a test server or behind a login page, none of them stands in for the others. (The report
+    names contents that were saved often.)
+
 A list without labels cannot meet 2. There the others have to be stronger, and the picture small:
 
 1.  at least 24 names;
 3.  at least three hosts that each show it under three names or more, or redirects that converge;
-4.  at most 32 KiB, since a placeholder is drawn, not photographed. (Flickr's has 2,051 bytes.)
+4.  as above;
+5.  at most 32 KiB, since a placeholder is drawn, not photographed. (Flickr's has 2,051 bytes.)
 
 Where labels exist, they decide, also if all copies have the same one: the same picture under many keys of one label
 is left alone, however many, since that may be what the list's author wants. Hosts count with their port, and without a
@@ -35,6 +40,7 @@ was found there. What the rule cannot tell, a person can: `asynccrawl placeholde
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -50,6 +56,7 @@ HOSTS, HOSTS_UNLABELLED = 2, 3
 MANY_HOSTS = 16
 CONVERGED = 0.5
 SMALL_BYTES = 32 * 1024
+COPIES_AN_OTHER = 9
 
 _MOST = 256
 """Names that are counted of each label, host and redirect target. More could change no verdict but take memory."""
@@ -68,7 +75,7 @@ class Figures(NamedTuple):
     converged: float
 
     def __str__(self) -> str:
-        labels = f", {self.labels:.0f} labels" if self.labels else ""
+        labels = f", about {self.labels:.0f} labels" if self.labels else ""
         redirects = f", {self.converged:.0%} redirected to one URL" if self.converged >= CONVERGED else ""
         return f"{self.names} names{labels} and {self.hosts} hosts{redirects}"
 
@@ -106,8 +113,13 @@ class Evidence:
         )
 
 
+def others_wanted(figures: Figures) -> int:
+    """How many other contents there have to be so that this one stands out."""
+    return math.ceil(figures.names / COPIES_AN_OTHER)
+
+
 def is_placeholder(figures: Figures, bytes: int) -> bool:
-    """Whether a content of so many bytes, found like that, is a placeholder."""
+    """Whether a content of so many bytes, found like that, is a placeholder, if it stands out (`others_wanted`)."""
     converges = figures.converged >= CONVERGED
     if figures.labels:
         sites = figures.repeating >= HOSTS or figures.hosts >= MANY_HOSTS

@@ -1,12 +1,12 @@
 """Where pictures go. One layout a file, its reader beside it; the crawl speaks to all of them through `Sink`."""
 
-from .adapters import can_remove, close_sink, remove_from, suits_a_crawl, write_to
+from .adapters import can_remove, close_sink, read_from, remove_from, suits_a_crawl, write_to
 from .checking import Finding, check_file, in_shard, put_aside, read_file, rename, surplus_files
 from .columns import Column
 from .directory import DirectorySink
 from .directory_reader import read_directory
 from .imagefolder import SPLITS, ImageFolderSink, list_imagefolder, read_imagefolder, sample_at, splits_of
-from .layout import TEMPORARY, directory_of, path_of
+from .layout import TEMPORARY, directory_of, path_of, shard_at
 from .leftovers import count_pictures, count_tree, prune_links
 from .linking import Link, Linking
 from .listing import Listed
@@ -60,6 +60,7 @@ __all__ = [
     "put_aside",
     "read_directory",
     "read_file",
+    "read_from",
     "read_imagefolder",
     "read_lmdb",
     "read_mean",
@@ -69,6 +70,7 @@ __all__ = [
     "rename",
     "sample_at",
     "sample_in",
+    "shard_at",
     "shards_in",
     "splits_of",
     "suits_a_crawl",

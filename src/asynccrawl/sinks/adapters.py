@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -36,6 +37,16 @@ async def remove_from(sink: Sink, batch: Sequence[Sample]) -> bool:
         return False
     await _call(sink, "remove", sink.remove, batch)  # type: ignore[attr-defined]  # optional, so not in the protocol
     return True
+
+
+async def read_from(sink: Sink, path: str, sha256: str) -> bytes | None:
+    """What `sink` has stored under `path`, if that has the hash; None where it has not, or cannot be read back.
+
+    Raises StorageError.
+    """
+    read = getattr(sink, "read", None)
+    data: bytes | None = await _call(sink, "read", read, path) if callable(read) else None
+    return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
 
 
 async def close_sink(sink: Sink) -> None:

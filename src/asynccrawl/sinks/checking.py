@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -66,20 +67,38 @@ def read_file(root: Path, path: str, most: int) -> bytes | None:
         raise
 
 
+def stored_bytes(root: Path, path: str) -> bytes | None:
+    """The content of the picture `path` below `root`, also in a shard; None for a link, or where there is none.
+
+    Raises OSError.
+    """
+    if in_shard(path):
+        return _read_sharded(root, path)
+    with suppress(FileNotFoundError):
+        return read_file(root, path, sys.maxsize)
+    return None
+
+
 def in_shard(path: str) -> bool:
     """Whether a path is that of a picture in a shard, `000003.tar/name.jpg`."""
     return SHARD.fullmatch(path.partition("/")[0]) is not None
 
 
-def _check_sharded(root: Path, path: str, size: int | None, sha256: str | None) -> Finding:
+def _read_sharded(root: Path, path: str) -> bytes | None:
     place = place_in(root, path)
     if place is None:
-        return Finding.MISSING
+        return None
     shard, offset, length = place
-    if size is not None and length != size:
-        return Finding.SIZE
     with shard.open("rb") as file:
-        data = os.pread(file.fileno(), length, offset)
+        return os.pread(file.fileno(), length, offset)
+
+
+def _check_sharded(root: Path, path: str, size: int | None, sha256: str | None) -> Finding:
+    data = _read_sharded(root, path)
+    if data is None:
+        return Finding.MISSING
+    if size is not None and len(data) != size:
+        return Finding.SIZE
     return Finding.SAME if sha256 in (None, hashlib.sha256(data).hexdigest()) else Finding.HASH
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import StorageError
 from ..models import Failure, Sample
+from .checking import stored_bytes
 from .layout import Refused, place_of
 from .linking import Linking
 from .store import remove, store
@@ -79,6 +80,10 @@ class DirectorySink:
         """
         await in_thread(self._remove, batch)
 
+    async def read(self, path: str) -> bytes | None:
+        """The content of the file `path` (relative to `dest`); None where there is none. Raises StorageError."""
+        return await in_thread(self._read, path)
+
     async def aclose(self) -> None:
         """Remove the directory of partial files, if it was used. May be called twice."""
         await in_thread(self._close)
@@ -129,6 +134,12 @@ class DirectorySink:
                 return  # no destination, so nothing of ours in it
             except OSError as error:
                 raise storage_error(self._dest, error) from error
+
+    def _read(self, path: str) -> bytes | None:
+        try:
+            return stored_bytes(self._dest, path)
+        except OSError as error:
+            raise storage_error(self._dest / path, error) from error
 
     def _close(self) -> None:
         with self._writing:

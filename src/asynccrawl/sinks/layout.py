@@ -70,6 +70,12 @@ def directory_of(one: Sample | Record) -> str:
     return f"{one.ordinal // SHARD if one.shard is None else one.shard:05d}"
 
 
+def shard_at(path: str | None, label: str | None) -> int | None:
+    """The number of the directory in a `path` of old; None with a label, where there is none."""
+    shard = (path or "").partition("/")[0]
+    return int(shard) if label is None and shard.isdecimal() else None
+
+
 def path_of(sample: Sample) -> str | None:
     """The path of `sample` relative to the destination; None when it can have none."""
     try:

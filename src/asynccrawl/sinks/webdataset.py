@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models import Failure, Reason, Sample
+from .checking import stored_bytes
 from .labels import Labels
 from .layout import Refused, check_part, extension_of
 from .shard import ShardBounds, recover
@@ -71,6 +72,13 @@ class WebDatasetSink:
         """Take `batch` out of the shards. Idempotent. Raises StorageError."""
         await in_thread(self._guarded, self._remove, batch)
 
+    async def read(self, path: str) -> bytes | None:
+        """The content of the picture `path` (`000000.tar/key.jpg`) in a shard that is whole; None where there is none.
+
+        Raises StorageError.
+        """
+        return await in_thread(self._read, path)
+
     async def aclose(self) -> None:
         """Publish the shards in the making, also those of an earlier process. May be called twice."""
         await in_thread(self._guarded, self._close, ())
@@ -85,6 +93,12 @@ class WebDatasetSink:
                 return patiently(lambda: work(batch))
             except OSError as error:
                 raise storage_error(Path(error.filename or self._dest), error) from error
+
+    def _read(self, path: str) -> bytes | None:
+        try:
+            return stored_bytes(self._dest, path)
+        except OSError as error:
+            raise storage_error(self._dest / path, error) from error
 
     def _write(self, batch: Sequence[Sample]) -> list[str | Failure]:
         if not batch:
