@@ -6,15 +6,18 @@ import asyncio
 import hashlib
 import os
 import shutil
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import asynccrawl as ac
+from asynccrawl.ledger.schema import prepare
 from asynccrawl.subset import load_grouping, synsets
 from asynccrawl.testing import Answer, ImageServer, picture
 
@@ -31,7 +34,8 @@ def dataset(tmp_path: Path) -> Path:
         (root / label).mkdir(parents=True)
         for n in range(8):
             (root / label / f"{label}_{n}.jpg").write_bytes(f"{label} {n}".encode())
-    (root / ".asynccrawl.sqlite3").write_bytes(b"a ledger")
+    with closing(sqlite3.connect(root / ".asynccrawl.sqlite3")) as ledger:
+        prepare(ledger)
     return root
 
 

@@ -48,6 +48,22 @@ def test_there_is_a_file_of_every_version():
 
 @pytest.mark.may_block
 @pytest.mark.parametrize("version", range(1, VERSION))
+async def test_the_data_set_of_every_version_is_exported(version: int, tmp_path: Path):
+    dest = tmp_path / "old"
+    with reading(unpack(version, dest)) as connection:
+        saved = [outcome for outcome in manifest(connection) if outcome.path]
+    for outcome in saved:
+        file = dest / str(outcome.path)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"a picture")
+    sink = ac.MemorySink()
+    report = await ac.export(dest, sink)
+    assert report.images == len(saved) == 4
+    assert {sample.request.url for sample in sink.samples.values()} == {outcome.url for outcome in saved}
+
+
+@pytest.mark.may_block
+@pytest.mark.parametrize("version", range(1, VERSION))
 async def test_every_version_is_read_and_brought_up_to_date(version: int, fresh: Path, tmp_path: Path):
     dest = tmp_path / "old"
     path = unpack(version, dest)

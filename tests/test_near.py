@@ -164,6 +164,14 @@ async def test_an_export_keeps_what_looks_alike_on_one_side(server: ImageServer,
         ]
     )
     assert sides[0] and sides[1] and not sides[0] & sides[1], "whole families, on both sides"
+    in_thread((tmp_path / "g.toml").write_text, 'all = ["n"]\n')
+    code, out, err = await command("subset", dest, tmp_path / "sub", "--groups", tmp_path / "g.toml", "--val", "40")
+    assert code == 0, out + err
+
+    def names(root: Path) -> list[set[str]]:
+        return [{path.stem for path in (root / side).rglob("*.*")} for side in ("train", "val")]
+
+    assert in_thread(names, tmp_path / "sub") == in_thread(names, tmp_path / "out"), "as the export has them"
 
 
 def test_where_it_cannot_work_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..building import build_subset
+from ..near import read_groups
 from .main import EXIT_FOUND
 from .options import Destination
 
@@ -56,7 +57,8 @@ def command(ctx: click.Context, /, dataset: Path, out: Path, groups: str, strict
     Pictures are linked, not copied, and DATASET is only read, also while a crawl writes it. The same command again
     changes only what has changed in DATASET.
     """
-    report = asyncio.run(build_subset(dataset, groups, out, **options))
+    near = read_groups(dataset) if options["split"] == "hash" else None
+    report = asyncio.run(build_subset(dataset, groups, out, near=near, **options))
     click.echo(str(report))
     if strict and not report.complete:
         ctx.exit(EXIT_FOUND)

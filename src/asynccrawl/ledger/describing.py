@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..models import Outcome
-from .rows import MANIFEST_FIELDS, outcome_of
+from .reader import outcome_columns
+from .rows import outcome_of
 
 _FEW = 500  # parameters that every build of SQLite takes
 
@@ -19,7 +20,7 @@ def outcomes_of(connection: sqlite3.Connection, names: Sequence[str]) -> dict[st
     found: dict[str, Outcome] = {}
     for start in range(0, len(names), _FEW):
         some = [name.lower() for name in names[start : start + _FEW]]
-        sql = f"""SELECT {", ".join(MANIFEST_FIELDS)}, suspect FROM records
+        sql = f"""SELECT {outcome_columns(connection)} FROM records
                   WHERE status='saved' AND path IS NOT NULL AND folded IN ({",".join("?" * len(some))})"""
         rows = [outcome_of(row) for row in connection.execute(sql, some)]
         found |= {row.path: row for row in rows if row.path}

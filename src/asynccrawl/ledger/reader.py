@@ -130,14 +130,18 @@ def _open(path: Path) -> sqlite3.Connection:
     raise AssertionError("unreachable")
 
 
+def outcome_columns(connection: sqlite3.Connection) -> str:
+    """The columns that `outcome_of` takes; those that a ledger of an earlier version has not are NULL."""
+    there = {column[1] for column in connection.execute("PRAGMA table_info(records)")}
+    return ", ".join([*(name if name in there else "NULL" for name in MANIFEST_FIELDS), "suspect"])
+
+
 def manifest(connection: sqlite3.Connection) -> Iterator[Outcome]:
     """Every outcome in list order, then those whose record has left the list; as they were at one moment.
 
     Without a write-ahead log whoever reads keeps the writer waiting: there it is read page by page, as it is then.
     """
-    there = {column[1] for column in connection.execute("PRAGMA table_info(records)")}
-    fields = [name if name in there else "NULL" for name in MANIFEST_FIELDS]  # a ledger of an earlier version
-    columns = f"SELECT id, ordinal, {', '.join(fields)}, suspect FROM records WHERE status<>'pending'"
+    columns = f"SELECT id, ordinal, {outcome_columns(connection)} FROM records WHERE status<>'pending'"
     snapshot = logs_ahead(connection)
     if snapshot:
         connection.execute("BEGIN")
