@@ -258,6 +258,9 @@ async def test_a_record_that_is_no_tls_is_a_failure_of_tls(tmp_path: Path):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\nbeginning")
         await writer.drain()
         os.write(writer.get_extra_info("socket").fileno(), b"in clear, in the middle of the session")
+        with suppress(OSError):
+            await reader.read()
+        writer.close()
 
     pem = tmp_path / "pem"
     pem.write_bytes(Authority().issue("good", ["127.0.0.1"]))
