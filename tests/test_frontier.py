@@ -686,3 +686,15 @@ def test_what_waits_for_its_turn_grows_with_the_hosts_and_not_with_the_list(sign
             for flight in start_ready(frontier, n + 0.5):
                 frontier.finish(flight, n + 0.6, signal)
     assert max(len(queue) for queue in frontier._turns._queues) <= 10
+
+
+def test_a_pause_of_the_list_renews_no_retry_budget():
+    frontier = Frontier(HostLimits(), RetryPolicy(budget=0.0))
+    for n in range(2):
+        frontier.offer(hop("a", n), 0.0)
+        flight = frontier.next(0.0)
+        assert flight is not None
+        retries = sum(frontier.may_retry("a") for _ in range(50))
+        frontier.finish(flight, 0.0, Signal.ANSWERED)
+        assert frontier.hosts == 0, "the host is idle, and its state dropped"
+        assert retries == (0 if n else 10)

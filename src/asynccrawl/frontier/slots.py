@@ -37,8 +37,8 @@ class Slots:
         self._concurrency = concurrency
         self._flying = [0, 0, 0]  # flights by the trust in their hosts
         self._unheard: dict[Flight, None] = {}  # in the order of their starts
-        self._idle: dict[str, Trust] = {}
-        self._long_idle: dict[str, Trust] = {}  # who became idle before them
+        self._idle: dict[str, tuple[Trust, float]] = {}  # what to expect of a host, and what is left of its retries
+        self._long_idle: dict[str, tuple[Trust, float]] = {}  # who became idle before them
         self._evicted: OrderedDict[str, int] = OrderedDict()
         self._began: float | None = None
         self._first_heard = 0
@@ -52,20 +52,21 @@ class Slots:
 
     def remember(self, host: Host) -> None:
         """The host is idle, and its state is dropped; what to expect of it is kept, or the next record of a good host
-        would have to wait among the unknown.
+        would have to wait among the unknown, and each pause of the list would allow a bad one more retries.
         """
         if host.trust is not Trust.UNKNOWN:
-            self._idle[host.name] = host.trust
+            self._idle[host.name] = host.trust, host.health.budget
             if len(self._idle) >= _IDLE_HOSTS:
                 self._idle, self._long_idle = {}, self._idle
 
     def recall(self, host: Host) -> None:
         """The host is back."""
-        trust = self._idle.pop(host.name, None)
-        if trust is None:
-            trust = self._long_idle.pop(host.name, None)
-        if trust is not None:
-            host.trust, host.proven = trust, trust is Trust.PROVEN
+        known = self._idle.pop(host.name, None)
+        if known is None:
+            known = self._long_idle.pop(host.name, None)
+        if known is not None:
+            host.trust, host.health.budget = known
+            host.proven = host.trust is Trust.PROVEN
 
     def start(self, flight: Flight, host: Host) -> None:
         """A flight begins."""
