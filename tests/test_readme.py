@@ -81,10 +81,12 @@ def test_every_command_of_the_readme_exists():
             assert command is not None, line
             flags = {option for parameter in command.params for option in parameter.opts}
             assert {word.strip("[]") for word in words if word.startswith(("--", "[--"))} <= flags, line
+        elif words[:2] == ["python", "-m"]:
+            assert (ROOT / words[2] / "__main__.py").is_file(), line
         elif words[0].startswith("scripts/") or words[0] == "python":
             assert (ROOT / words[-1]).is_file(), line
         else:
-            assert line in ("pip install .", "pip install '.[demo]'"), line
+            assert line in ("pip install .", "pip install '.[bench]'"), line
 
 
 def test_the_table_of_settings_is_complete_and_true():
