@@ -17,6 +17,7 @@ from ..near import read_groups
 from ..sinks import ShardBounds
 from .main import EXIT_FOUND
 from .options import Amount, Destination
+from .splitting import split_options
 
 PROGRESS_SECONDS = 1.0
 """Seconds between the lines on stderr that say how far it is."""
@@ -28,16 +29,7 @@ PROGRESS_SECONDS = 1.0
 @click.option("--format", "format_", required=True, type=click.Choice(FORMATS), help="The form of OUT.")
 @click.option("--groups", default=None, metavar="imagenet12|FILE", help="Coarse classes instead of the labels.")
 @click.option("--strict", is_flag=True, help="Exit 1 when anything is left out, or is to be complained of.")
-@click.option("--val", default=0.0, metavar="P", help="Percent of each class for validation.")
-@click.option("--test", default=0.0, metavar="P", help="Percent of each class for testing.")
-@click.option(
-    "--split",
-    default="hash",
-    show_default=True,
-    type=click.Choice(["hash", "digits"]),
-    help="By a hash of the name, or by DIGITS's own rule.",
-)
-@click.option("--seed", default=0, show_default=True, metavar="N", help="Of the order, and of DIGITS's shuffle.")
+@split_options("Of the order, and of DIGITS's shuffle.")
 @click.option("--resize", default=None, type=int, metavar="N", help="Side in pixels (lmdb: 256 unless given).")
 @click.option(
     "--mode",

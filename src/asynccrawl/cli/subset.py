@@ -12,6 +12,7 @@ from ..building import build_subset
 from ..near import read_groups
 from .main import EXIT_FOUND
 from .options import Destination
+from .splitting import split_options
 
 
 @click.command("subset")
@@ -40,16 +41,7 @@ from .options import Destination
     help="How a picture comes into the subset.",
 )
 @click.option("--absolute", is_flag=True, help="Absolute links; relative ones survive a move of the whole tree.")
-@click.option("--val", default=0.0, metavar="P", help="Percent of each class for validation.")
-@click.option("--test", default=0.0, metavar="P", help="Percent of each class for testing.")
-@click.option(
-    "--split",
-    default="hash",
-    show_default=True,
-    type=click.Choice(["hash", "digits"]),
-    help="By a hash of the name, or by DIGITS's own rule.",
-)
-@click.option("--seed", default=0, show_default=True, metavar="N", help="Of DIGITS's shuffle.")
+@split_options("Of DIGITS's shuffle.")
 @click.pass_context
 def command(ctx: click.Context, /, dataset: Path, out: Path, groups: str, strict: bool, **options: Any) -> None:
     """Group the labels of DATASET into coarse classes in OUT: ball, bear, dog ...
