@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import bisect
 import functools
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +30,11 @@ from asynccrawl.admission import admit
 from asynccrawl.decoder import ProcessDecoder
 from asynccrawl.engine import Engine
 from asynccrawl.frontier import Frontier, Signal
+from asynccrawl.frontier.frontier import MAX_QUEUED
 from asynccrawl.imaging import Facts, examine
-from asynccrawl.ledger import Ledger
-from asynccrawl.models import Hop, Outcome, Record, Request, Response
+from asynccrawl.ledger import Contents, Ledger
+from asynccrawl.models import Failure, Hop, Outcome, Record, Request, Response
+from asynccrawl.screening import Screening
 from asynccrawl.sources import entries
 from asynccrawl.testing import MemoryBacklog, picture
 from asynccrawl.testing.pictures import numbered
@@ -58,7 +63,10 @@ def bodies(count: int) -> list[bytes]:
 
 def sample(n: int, data: bytes) -> Sample:
     request = Request(f"http://h/{n}.jpg", f"n{n}")
-    return Sample(request, n, f"n{n}", f"c{n % 100}", "jpeg", data=data, bytes=len(data), line=n + 1, attempts=1)
+    return Sample(
+        request, n, f"n{n}", f"c{n % 100}", "jpeg", data=data, bytes=len(data), line=n + 1, attempts=1,
+        sha256=f"{n:064x}",
+    )  # fmt: skip
 
 
 class NullFetcher:
@@ -78,6 +86,26 @@ class NullDecoder:
         return []
 
 
+class IndexedBacklog(MemoryBacklog):
+    """The kit's, which looks through all its records for those of a host, with an index as the ledger has one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_host: defaultdict[str, list[Record]] = defaultdict(list)
+
+    async def enter(self, batch: Sequence[Record | Failure]) -> Sequence[Record | Failure]:
+        for item in batch:
+            if isinstance(item, Record):
+                self._by_host[item.host].append(item)
+        return batch
+
+    async def take(self, host: str, after: int, n: int) -> Sequence[Record]:
+        await asyncio.sleep(0)
+        of_host = self._by_host[host]
+        start = bisect.bisect_right(of_host, after, key=lambda record: record.ordinal)
+        return of_host[start : start + n]
+
+
 async def in_batches(items: list[Any], size: int = 500) -> AsyncIterator[list[Any]]:
     for at in range(0, len(items), size):
         yield items[at : at + size]
@@ -87,32 +115,50 @@ async def engine_alone(count: int, scratch: Path) -> int:
     """Records through reader, frontier, slots, outbox and result, with a fetcher and a decoder that do nothing."""
     engine = Engine(Settings(), NullFetcher(), NullDecoder())
     sink = NullSink()
-    async for batch in engine.run(in_batches(records(count)), MemoryBacklog()):
+    async for batch in engine.run(in_batches(records(count)), IndexedBacklog()):
         await sink.write([result for result in batch if isinstance(result, Sample)])
     return sink.written
 
 
 async def frontier_alone(count: int, scratch: Path) -> int:
     frontier, done = Frontier(HostLimits(per_host=8, window=10**6)), 0
-    for record in records(count):
-        frontier.offer(Hop.first(record, 60.0), 0.0)
-    while (flight := frontier.next(0.0)) is not None:
-        frontier.heard(flight, 0.0)
-        frontier.finish(flight, 0.0, Signal.ANSWERED)
-        done += 1
+    frontier.more_to_come = True
+    async for batch in in_batches(records(count), MAX_QUEUED // 2):  # beyond its bound a frontier only counts
+        for record in batch:
+            frontier.offer(Hop.first(record, 60.0), 0.0)
+        while (flight := frontier.next(0.0)) is not None:
+            frontier.heard(flight, 0.0)
+            frontier.finish(flight, 0.0, Signal.ANSWERED)
+            done += 1
     return done
 
 
 async def ledger_alone(count: int, scratch: Path) -> int:
-    ledger = await Ledger.open(scratch / "ledger.sqlite3", Settings().deciding())
-    try:
-        async for batch in in_batches(records(count)):
-            await ledger.enter(batch)
-        async for batch in in_batches(list(range(count)), BATCH):
-            await ledger.settle([Outcome.of(sample(n, b"x"), f"c/{n}.jpg") for n in batch])
+    async with aclosing(await Ledger.open(scratch / "ledger.sqlite3", Settings().deciding())) as ledger:
+        await saved(ledger, count)
         return (await ledger.counts())["saved"]
-    finally:
-        await ledger.aclose()
+
+
+async def saved(ledger: Ledger, count: int) -> None:
+    async for batch in in_batches(records(count)):
+        await ledger.enter(batch)
+    async for batch in in_batches(list(range(count)), BATCH):
+        await ledger.settle([Outcome.of(sample(n, b"x"), f"c/{n}.jpg") for n in batch])
+
+
+async def screening_alone(count: int, scratch: Path) -> int:
+    """Samples with contents of their own, against a ledger that holds as many, which the round that warms up makes."""
+    made = scratch.parent / f"saved-{count}.sqlite3"
+    fresh = not made.exists()
+    async with aclosing(await Ledger.open(made, Settings().deciding())) as ledger:
+        if fresh:
+            await saved(ledger, count)
+        screening = Screening(ImagePolicy(signatures=()), None, Contents(ledger))
+        await screening.load()
+        kept = 0
+        async for batch in in_batches([sample(count + n, b"x") for n in range(count)], BATCH):
+            kept += (await screening.judge(batch)).count(None)
+        return kept
 
 
 async def sink_alone(count: int, scratch: Path) -> int:
@@ -160,6 +206,7 @@ PARTS: list[tuple[str, int, Callable[[int, Path], Coroutine[Any, Any, int]]]] = 
     ("frontier, hops", 100_000, frontier_alone),
     ("engine without network, records", 30_000, engine_alone),
     ("ledger, rows entered and settled", 50_000, ledger_alone),
+    ("screening, samples", 50_000, screening_alone),
     ("directory sink, files", 3_000, sink_alone),
     ("full decode, 1 thread, pictures", 1_000, decoding(1, "full")),
     ("full decode, 2 threads, pictures", 1_000, decoding(2, "full")),
@@ -169,9 +216,9 @@ PARTS: list[tuple[str, int, Callable[[int, Path], Coroutine[Any, Any, int]]]] = 
 ]
 
 
-def once(part: Callable[[int, Path], Coroutine[Any, Any, int]], count: int, dest: Path | None) -> float:
+def once(part: Callable[[int, Path], Coroutine[Any, Any, int]], count: int, room: Path) -> float:
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    with tempfile.TemporaryDirectory(dir=dest) as scratch, runner:
+    with tempfile.TemporaryDirectory(dir=room) as scratch, runner:
         began = time.perf_counter()
         done = runner.run(part(count, Path(scratch)))
         spent = time.perf_counter() - began
@@ -188,12 +235,15 @@ def main() -> None:
     options = parser.parse_args()
     size, rows = len(JPEG) / 1000, []
     print(f"{'a second, median':>52}  of {options.rounds} rounds after one to warm up; JPEGs of {size:.0f} kB")
-    for name, usual, part in PARTS:
-        count = max(1, int(usual * options.scale))
-        rates = [once(part, count, options.dest) for _ in range(options.rounds + 1)][1:]
-        rate = statistics.median(rates)
-        rows.append({"name": name, "rate": rate, "least": min(rates), "most": max(rates), "us": 1e6 / rate})
-        print(f"{name:<36}{rate:>16,.0f} {1e6 / rate:>9,.1f} us  ({min(rates):,.0f} to {max(rates):,.0f})", flush=True)
+    with tempfile.TemporaryDirectory(dir=options.dest) as room:
+        for name, usual, part in PARTS:
+            count = max(1, int(usual * options.scale))
+            rates = [once(part, count, Path(room)) for _ in range(options.rounds + 1)][1:]
+            rate = statistics.median(rates)
+            rows.append({"name": name, "rate": rate, "least": min(rates), "most": max(rates), "us": 1e6 / rate})
+            print(
+                f"{name:<36}{rate:>16,.0f} {1e6 / rate:>9,.1f} us  ({min(rates):,.0f} to {max(rates):,.0f})", flush=True
+            )
     if options.json:
         results.save(options.json, "overhead", rows, {"rounds": options.rounds, "scale": options.scale})
 
