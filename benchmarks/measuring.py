@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import os
 import subprocess
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+import asynccrawl
 
 _POLL_SECONDS = 0.05
 
@@ -30,6 +33,13 @@ class Cost:
 
 class Failed(Exception):
     """A program ended with an error; the message is the end of what it said."""
+
+
+def compile_ours() -> None:
+    """Compile our package, as pip compiles what it installs. Sources that are run where they lie would be compiled by
+    the first command, or, where PYTHONDONTWRITEBYTECODE is set, by every one.
+    """
+    compileall.compile_dir(str(Path(asynccrawl.__file__).parent), quiet=1)
 
 
 def run(words: Sequence[str], log: Path, server: psutil.Process | None, *, watch_memory: bool = False) -> Cost:

@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 import results
 from corpus import photographs, served
-from measuring import Failed, run
+from measuring import Failed, compile_ours, run
 from peers import written
 from PIL import Image
 from rounds import Faulty
@@ -172,6 +172,7 @@ def told_on_the_command_line() -> argparse.Namespace:
 def main() -> None:
     given = told_on_the_command_line()
     given.dest.mkdir(parents=True, exist_ok=True)
+    compile_ours()
     rows = []
     print(f"{'':<16}{'images/s, median':<26}{'concurrency/latency':>20}{'records':>9}   of {given.rounds} rounds")
     with tempfile.TemporaryDirectory(dir=given.dest) as root:

@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 import results
 from corpus import QUALITIES, photographs, served
-from measuring import Cost, Failed, run
+from measuring import Cost, Failed, compile_ours, run
 from peers import JOBS, Peer, peers
 
 REFERENCE = "img2dataset"
@@ -156,6 +156,7 @@ def main() -> None:
     rows = [Row(peer) for peer in given.peers]
     pictures = photographs(given.records, given.cache, given.size)
     given.dest.mkdir(parents=True, exist_ok=True)
+    compile_ours()
     root = Path(tempfile.mkdtemp(dir=given.dest))
     try:
         with served(pictures, given.records, root) as (server, urls, process):

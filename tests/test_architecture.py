@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -118,7 +119,7 @@ def imports(path: Path) -> set[str]:
 def test_imports_point_one_way(path: Path):
     here = room(path)
     rooms = {name.split(".")[1] for name in imports(path) if name.startswith("asynccrawl.")}
-    rooms -= {here} | (set(asynccrawl.__all__) if here in ("cli", "testing") else set())
+    rooms -= {here} | ({"__version__", *asynccrawl.__all__} if here in ("cli", "testing") else set())
     assert rooms <= MAY_IMPORT[here], f"{here} may not import {rooms - MAY_IMPORT[here]}"
 
 
@@ -160,11 +161,53 @@ def test_the_public_names_are_these():
     assert all(hasattr(asynccrawl, name) for name in asynccrawl.__all__)
 
 
-def test_importing_loads_no_extra_and_nothing_of_the_command():
-    code = "import sys, asynccrawl; print(*sys.modules)"
-    loaded = set(
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+def loaded_by(code: str) -> set[str]:
+    """The modules that a new interpreter holds after `code`."""
+    words = [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"]
+    return set(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_loads_no_more_than_the_names():
+    ours = {name for name in loaded_by("import asynccrawl") if name.startswith("asynccrawl")}
+    assert ours == {"asynccrawl", "asynccrawl.starting"}
+
+
+def test_importing_loads_neither_network_nor_pictures():
+    assert not loaded_by("import asynccrawl") & {"asyncio", "aiohttp", "PIL", "sqlite3", "ssl", "dataclasses"}
+
+
+def test_each_name_is_found_and_listed_before_it_was_used():
+    code = (
+        "import asynccrawl as ac\n"
+        "assert set(ac.__all__) <= set(dir(ac))\n"
+        "for name in ac.__all__: assert getattr(ac, name).__name__.rpartition('.')[2] == name, name\n"
+        "assert set(ac.__all__) <= set(dir(ac)) and set(ac.__all__) <= set(vars(ac))"
     )
+    assert "asynccrawl.api" in loaded_by(code)
+
+
+def test_each_name_is_told_to_type_checkers_from_where_it_lives():
+    (block,) = (
+        node
+        for node in ast.parse((ROOT / "__init__.py").read_text()).body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    )
+    told = {a.name: n.module for n in block.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert told == asynccrawl._HOMES and sorted(told) == sorted(asynccrawl.__all__)
+
+
+def test_the_version_is_the_one_that_is_installed():
+    assert asynccrawl.__version__ == importlib.metadata.version("asynccrawl")
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'crawl_async'"):
+        asynccrawl.crawl_async  # noqa: B018
+    assert not hasattr(asynccrawl, "os_")
+
+
+def test_the_calls_load_no_extra_and_nothing_of_the_command():
+    loaded = loaded_by("import asynccrawl\nfor name in asynccrawl.__all__: getattr(asynccrawl, name)")
     extras = {"skimage", "sklearn", "numpy", "pyarrow", "lmdb", "PIL", "datasets", "cryptography", "protego"}
     extras |= {"simplejpeg"}
     assert not loaded & extras

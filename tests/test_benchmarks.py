@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -81,7 +82,26 @@ def test_what_cannot_be_measured_is_refused(words: tuple[object, ...], tmp_path:
 def test_overhead_measures_every_part():
     out = ran("overhead.py", "--scale", 0.002, "--rounds", 1)
     rows = [line for line in out.splitlines()[1:] if re.search(r"[\d,]+ +[\d,.]+ us  \([\d,]+ to [\d,]+\)$", line)]
-    assert len(rows) == 12
+    assert len(rows) == 13
+
+
+@pytest.mark.parametrize("part", ["frontier_alone", "engine_alone"])
+async def test_parts_do_all_their_work_also_beyond_what_the_frontier_queues(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(str(ROOT))
+    overhead = loaded("overhead")
+    monkeypatch.setattr("asynccrawl.frontier.frontier.MAX_QUEUED", 40)
+    monkeypatch.setattr(overhead, "MAX_QUEUED", 40)
+    assert await getattr(overhead, part)(200, tmp_path) == 200
+
+
+def test_our_package_is_compiled_before_it_is_measured(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    cached = Path(importlib.util.cache_from_source(asynccrawl.__file__))
+    cached.unlink(missing_ok=True)
+    importlib.import_module("measuring").compile_ours()
+    assert cached.is_file()
 
 
 def test_mutation_counts_verdicts():

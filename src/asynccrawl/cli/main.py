@@ -11,7 +11,7 @@ import warnings
 
 import click
 
-from .. import starting
+from .. import __version__, starting
 from ..errors import DestinationBusy, ListError, SettingsError, StorageError
 
 EXIT_FOUND, EXIT_USAGE, EXIT_STORAGE, EXIT_BUSY, EXIT_BUG = 1, 2, 3, 4, 70
@@ -61,7 +61,7 @@ class _Lazy(click.Group):
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="asynccrawl")
+@click.version_option(__version__)
 def group() -> None:
     """Turn a list of image URLs into a dataset that trains first time."""
 
