@@ -49,7 +49,7 @@ async def crawl(room: Path, records: int) -> dict[str, float]:
     engine = Engine(settings, SlowHost(lambda hop: b"x" * 50_000), FakeDecoder())
     sink = asynccrawl.NullSink()
     listing = Listing(entries(listed, settings.list), settings, ledger)
-    job = Job(listing, settings, ledger, engine, Recorder(Screening(settings.image), sink, ledger))
+    job = Job(listing, settings, ledger, engine, Recorder(Screening(settings.image, ()), sink, ledger))
     began, first, quick, most = time.perf_counter(), 0.0, 0, 0
     async for batch in job.results():
         quick += sum(result.label == "n02" for result in batch)

@@ -159,6 +159,8 @@ def test_the_frontier_gives_every_request_out_once_whatever_the_shape():
 def test_ours_alone_and_the_sorted_list():
     out = ran("kit.py", "--records", 20, "--rounds", 1, "--processes", "0,1")
     assert re.search(r"20 JPEGs .*\nprocesses 0: median \d+ images/s.*\nprocesses 1: median \d+ images/s", out)
+    out = ran("sorted_list.py", "--records", 2_000)
+    assert re.search(r"^ +2,000 records: another host first after \d.* hops queued; peak \d+ MiB$", out, re.MULTILINE)
 
 
 @pytest.mark.slow  # some hundred pictures are made, fetched and looked at
