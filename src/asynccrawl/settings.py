@@ -3,98 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from .checks import ENDLESS, at_least, host_of, name_servers, networks, one_of, whole
 from .errors import SettingsError
 from .identity import check_headers, encodes, proxy_of
 from .models import Reason
-from .urls import BadURL, parse
 
 FORMATS = ("jpeg", "png", "gif", "webp", "bmp", "tiff", "avif")
 """The picture formats that are decoded. The list is also the main guard against decoder bombs."""
 LIST_FORMATS = ("auto", "imagenet", "urls", "csv", "tsv", "jsonl", "parquet")
 """The formats of lists; `auto` tells them apart."""
 
-_ENDLESS = 2**62
-"""Numbers from here on are refused: no crawl would end, and the ledger's 64 bits could not hold them."""
 _MOST_PROCESSES = 1_024
 _SLOWEST = 1e-5
 """The lowest rate: about one request a day."""
-
-
-def _at_least(group: object, least: float, *names: str) -> None:
-    for name in names:
-        value = getattr(group, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < _ENDLESS:
-            raise ValueError(f"{name} is {value!r:.40}; it must be a number of at least {least}, and below 2^62")
-
-
-def _whole(group: object, least: int, *names: str) -> None:
-    for name in names:
-        if not isinstance(getattr(group, name), int):
-            raise ValueError(f"{name} is {getattr(group, name)!r:.40}; it must be a whole number")
-    _at_least(group, least, *names)
-
-
-def _one_of(group: object, name: str, choices: tuple[str, ...]) -> None:
-    if getattr(group, name) not in choices:
-        raise ValueError(f"{name} is {getattr(group, name)!r}; it must be one of {', '.join(choices)}")
-
-
-def _networks(cidrs: Any) -> Any:
-    if isinstance(cidrs, str):
-        raise ValueError(f"allow_net is the text {cidrs!r:.60}; it must be a tuple of texts")
-    return cidrs
-
-
-def _network(cidr: str) -> None:
-    if not isinstance(cidr, str):
-        raise ValueError(f"allow_net names {cidr!r:.60}; it must be a text in CIDR form (127.0.0.0/8)")
-    try:
-        if "%" in cidr:
-            raise ValueError("a zone is no part of a network")
-        whole = ipaddress.ip_network(cidr, strict=False)
-        alone = ipaddress.ip_network(cidr.partition("/")[0])
-        if alone.network_address != whole.network_address:
-            raise ValueError(f"write {whole} for the whole network, or {alone} for that address alone")
-    except ValueError as error:
-        raise ValueError(
-            f"allow_net names {cidr!r}, which is no network in CIDR form (127.0.0.0/8): {error}"
-        ) from error
-
-
-def _host_of(name: str) -> str | None:
-    """The host of which `name` is the name, as URLs have it; None for what is none."""
-    try:
-        return parse(f"http://{name}/").host
-    except BadURL:
-        return None
-
-
-def _name_servers(servers: Any) -> None:
-    if isinstance(servers, str):
-        raise ValueError(f"nameserver is the text {servers!r:.60}; it must be a tuple of texts")
-    for server in servers:
-        text = server if isinstance(server, str) else ""
-        ported = text.count(":") == 1 or text.startswith("[")
-        address, _, port = text.rpartition(":") if ported else (text, "", "53")
-        bracketed = address.startswith("[") and address.endswith("]")
-        try:
-            version = ipaddress.ip_address(address[1:-1] if bracketed else address).version
-            good = (
-                not (ported and "%" in text)  # c-ares has no form for both
-                and port.isascii()
-                and port.isdigit()
-                and 0 < int(port[:6]) < 65_536
-                and bracketed == (ported and version == 6)
-            )
-        except ValueError:
-            good = False
-        if not good:
-            raise ValueError(f"nameserver names {server!r:.60}; it must be an address, IP:PORT or [IPv6]:PORT")
 
 
 def _digest(labels: Iterable[str] | None) -> str | None:
@@ -127,16 +52,16 @@ class HostLimits:
     overrides: Mapping[str, HostLimits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _whole(self, 1, "per_host", "window", "breaker", "probes")
-        _at_least(self, 0, "gap", "max_hold")
+        whole(self, 1, "per_host", "window", "breaker", "probes")
+        at_least(self, 0, "gap", "max_hold")
         for host, limits in self.overrides.items():
             if not isinstance(limits, HostLimits):
                 raise ValueError(f"overrides has {limits!r:.60} for {host!r:.60}; it must be HostLimits")
-            if self.host_key is None and host != _host_of(host):
+            if self.host_key is None and host != host_of(host):
                 raise ValueError(
                     f"overrides names {host!r:.80}; hosts are named in lower case, without scheme and port"
                 )
-        if self.rate is not None and not _SLOWEST <= self.rate < _ENDLESS:
+        if self.rate is not None and not _SLOWEST <= self.rate < ENDLESS:
             raise ValueError(
                 f"rate is {self.rate}; it must be at least {_SLOWEST} requests a second, or None for no limit"
             )
@@ -180,8 +105,8 @@ class RetryPolicy:
     second_chance: bool = True
 
     def __post_init__(self) -> None:
-        _whole(self, 0, "retries")
-        _at_least(self, 0, "base", "cap", "budget")
+        whole(self, 0, "retries")
+        at_least(self, 0, "base", "cap", "budget")
 
     def backoff(self, n: int) -> float:
         """The longest delay after `n` failures in a row (from 1), in seconds: base x 2^(n-1), up to the cap."""
@@ -210,12 +135,12 @@ class Limits:
     sleep: float = 0.0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "max_bytes", "spool_above", "buffer_bytes")
-        _at_least(self, 0, "sleep", "min_rate", "grace")
+        at_least(self, 1, "max_bytes", "spool_above", "buffer_bytes")
+        at_least(self, 0, "sleep", "min_rate", "grace")
         if self.limit_rate is not None:
-            _at_least(self, 1, "limit_rate")
+            at_least(self, 1, "limit_rate")
         for name in ("timeout", "connect_timeout"):
-            if not 0 < getattr(self, name) < _ENDLESS:
+            if not 0 < getattr(self, name) < ENDLESS:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0 seconds, and finite")
 
 
@@ -245,10 +170,9 @@ class Network:
     ignore_opt_out: bool = False
 
     def __post_init__(self) -> None:
-        _whole(self, 0, "max_redirects")
-        for cidr in _networks(self.allow_net):
-            _network(cidr)
-        _name_servers(self.nameserver)
+        whole(self, 0, "max_redirects")
+        networks(self.allow_net)
+        name_servers(self.nameserver)
         check_headers(self.headers)
         if self.proxy is not None:
             proxy_of(self.proxy)
@@ -290,20 +214,20 @@ class ImagePolicy:
     dedup: str = "off"
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "max_pixels")
-        _at_least(self, 0.01, "max_decode_seconds")
-        _at_least(self, 2**20, "max_decode_bytes")
-        _at_least(self, 0, "min_pixels", "min_side", "min_bytes")
+        at_least(self, 1, "max_pixels")
+        at_least(self, 0.01, "max_decode_seconds")
+        at_least(self, 2**20, "max_decode_bytes")
+        at_least(self, 0, "min_pixels", "min_side", "min_bytes")
         for name in ("max_side", "max_aspect"):
             if getattr(self, name) is not None:
-                _at_least(self, 1, name)
-        _one_of(self, "decode", ("full", "header", "none"))
-        _one_of(self, "turbo", ("auto", "on", "off"))
+                at_least(self, 1, name)
+        one_of(self, "decode", ("full", "header", "none"))
+        one_of(self, "turbo", ("auto", "on", "off"))
         sized = self.min_pixels or self.min_side or self.max_side or self.max_aspect
         if self.decode == "none" and sized:
             raise ValueError("decode is 'none', so no size is known: bounds on sides, area or aspect need 'header'")
-        _one_of(self, "placeholders", ("auto", "known", "off"))
-        _one_of(self, "dedup", ("off", "url", "content"))
+        one_of(self, "placeholders", ("auto", "known", "off"))
+        one_of(self, "dedup", ("off", "url", "content"))
         for name in self.formats:
             if name not in FORMATS:
                 raise ValueError(f"formats names {name!r}; known are {', '.join(FORMATS)}")
@@ -334,16 +258,16 @@ class ListOptions:
     per_label: int | None = None
 
     def __post_init__(self) -> None:
-        _one_of(self, "format", LIST_FORMATS)
+        one_of(self, "format", LIST_FORMATS)
         for column in ("url_col", "key_col", "label_col"):
             if not isinstance(getattr(self, column), str) or not getattr(self, column):
                 raise ValueError(f"{column} is {getattr(self, column)!r}; it must be the name of a column")
         for column in ("sha256_col", "md5_col"):
             if not isinstance(getattr(self, column), str | None) or getattr(self, column) == "":
                 raise ValueError(f"{column} is {getattr(self, column)!r}; it must be the name of a column, or None")
-        _whole(self, 0, "offset")
+        whole(self, 0, "offset")
         if self.per_label is not None:
-            _whole(self, 1, "per_label")
+            whole(self, 1, "per_label")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,9 +293,9 @@ class Settings:
     list: ListOptions = ListOptions()
 
     def __post_init__(self) -> None:
-        _whole(self, 1, "concurrency")
-        _one_of(self, "durability", ("checkpoint", "process", "file"))
-        _one_of(self, "sink", ("directory", "webdataset"))
+        whole(self, 1, "concurrency")
+        one_of(self, "durability", ("checkpoint", "process", "file"))
+        one_of(self, "sink", ("directory", "webdataset"))
         if self.processes != "auto" and not (type(self.processes) is int and 0 <= self.processes <= _MOST_PROCESSES):
             raise ValueError(f"processes is {self.processes!r:.40}; it must be auto, or 0 to {_MOST_PROCESSES}")
         for f in fields(self)[4:]:
