@@ -22,7 +22,7 @@ from PIL import Image
 from asynccrawl.decoder import ProcessDecoder, processes
 from asynccrawl.decoder.children import cpu_seconds
 from asynccrawl.errors import InvalidImage, Undecodable
-from asynccrawl.imaging import Facts
+from asynccrawl.imaging import Facts, prepare
 from asynccrawl.models import Reason
 from asynccrawl.settings import ImagePolicy
 from asynccrawl.testing import picture
@@ -233,9 +233,11 @@ def no_descriptors(spare: int = 0) -> Iterator[None]:
 
 @pytest.mark.parametrize("spare", [0, 1, 3])
 async def test_without_descriptors_threads_must_do(spare: int):
+    pictures = [picture(seed=n) for n in range(40)]
+    await asyncio.to_thread(prepare)  # else it is waited for, until descriptors come back
     decoder = ProcessDecoder(ImagePolicy(), 2)
     with no_descriptors(spare):
-        found = await asyncio.gather(*ask(decoder, *(picture(seed=n) for n in range(40))))
+        found = await asyncio.gather(*ask(decoder, *pictures))
     assert {facts.width for facts in found} == {64} and decoder.pids == []
     (told,) = decoder.story()
     assert os.strerror(errno.EMFILE) in told and "decoded in threads" in told
