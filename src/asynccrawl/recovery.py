@@ -24,9 +24,9 @@ from .decoder import Decoder
 from .errors import InvalidImage, storage_error
 from .expectation import check_expected
 from .ledger import Ledger
-from .models import Failure, Reason, Record, Sample
+from .models import NOTE_WITHIN, Failure, Reason, Record, Sample, Served
 from .recorder import Recorder
-from .sinks import Finding, check_file, directory_of, path_of, put_aside, read_file, rename, surplus_files
+from .sinks import Finding, check_file, directory_of, path_of, put_aside, read_file, read_head, rename, surplus_files
 
 PAGE = 256
 """Records looked at, at once."""
@@ -113,11 +113,16 @@ class Recovery:
         # Read, not mapped: where the disk cannot give a mapped page, the process is killed by SIGBUS.
         data = await self._read(path)
         facts = await self._decoder.examine(file if data is None else data, None, whole=True)
-        await check_expected(record.request, file if data is None else data, facts.sha256)
+        if facts.served:
+            raise InvalidImage(Reason.UNSUPPORTED_FORMAT, f"it is {facts.served.format}, and is to be {facts.format}")
+        head = await self._io(read_head, path, NOTE_WITHIN) if data is None else data
+        served = Served.noted_in(head)
+        await check_expected(record.request, file if data is None else data, served.sha256 if served else facts.sha256)
         sample = Sample(
             record.request, record.ordinal, record.name, record.label, facts.format, path=file, width=facts.width,
             height=facts.height, mode=facts.mode, bytes=facts.bytes, sha256=facts.sha256, line=record.line,
-            detail="found whole, without a record", shard=record.shard, meta=facts.meta,
+            detail="found whole, without a record", shard=record.shard, served=served,
+            meta={**(facts.meta or {}), **served.meta} if served else facts.meta,
         )  # fmt: skip
         if await recorder.is_placeholder(sample if data is None else replace(sample, data=data, path=None)):
             raise InvalidImage(Reason.PLACEHOLDER, "the host's 'no longer available' picture")

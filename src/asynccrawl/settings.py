@@ -193,7 +193,8 @@ class ImagePolicy:
     `auto` also discovers others, `off` keeps all. signatures: further ones, a JSON file or mappings.
     max_decode_seconds, max_decode_bytes: most time, and most further memory, that a decode may take in a decoder
     process. dedup: `off` keeps them all; `url` requests the same URL once, for all its records; `content` also saves
-    the first of equal pictures only.
+    the first of equal pictures only. convert: the format (`jpg`, `png`) into which pictures of all others are brought,
+    once they are found good as they were served; None keeps every picture as it was served.
     """
 
     decode: str = "full"
@@ -212,6 +213,7 @@ class ImagePolicy:
     max_decode_seconds: float = 30.0
     max_decode_bytes: int = 2**30
     dedup: str = "off"
+    convert: str | None = None
 
     def __post_init__(self) -> None:
         at_least(self, 1, "max_pixels")
@@ -228,6 +230,10 @@ class ImagePolicy:
             raise ValueError("decode is 'none', so no size is known: bounds on sides, area or aspect need 'header'")
         one_of(self, "placeholders", ("auto", "known", "off"))
         one_of(self, "dedup", ("off", "url", "content"))
+        if self.convert is not None:
+            one_of(self, "convert", ("jpg", "png"))
+            if self.decode != "full":
+                raise ValueError(f"convert is {self.convert!r} and decode is {self.decode!r}; converting needs 'full'")
         for name in self.formats:
             if name not in FORMATS:
                 raise ValueError(f"formats names {name!r}; known are {', '.join(FORMATS)}")
@@ -306,10 +312,11 @@ class Settings:
         """The value of the setting that decides each Reason; when it has changed, the outcome is open again."""
         image = self.image
         bounds = (image.max_decode_seconds, image.max_decode_bytes)
+        kept = sorted(image.formats)
         return {
             Reason.TOO_LARGE: self.limits.max_bytes,
             Reason.TOO_MANY_PIXELS: [image.max_pixels, image.max_side],
-            Reason.UNSUPPORTED_FORMAT: sorted(image.formats),
+            Reason.UNSUPPORTED_FORMAT: [kept, image.convert] if image.convert else kept,
             Reason.CORRUPT: [image.decode, image.strict_end, image.turbo, *bounds],
             Reason.TOO_SMALL: [image.min_side, image.min_pixels, image.max_aspect, image.min_bytes],
             Reason.PLACEHOLDER: [image.placeholders, _digest(map(repr, image.signatures or ()))],

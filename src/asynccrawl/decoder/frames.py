@@ -21,7 +21,7 @@ from typing import Any
 
 from ..errors import InvalidImage, Undecodable
 from ..imaging import EXTENSIONS, Facts
-from ..models import Reason
+from ..models import Reason, Served
 from ..settings import FORMATS
 from .job import Answer
 
@@ -130,17 +130,25 @@ def _classes(hint: Any) -> tuple[type, ...]:
 
 
 _ALLOWED = {name: _classes(hint) for name, hint in typing.get_type_hints(Facts).items()}
+_SERVED = {name: _classes(hint) for name, hint in typing.get_type_hints(Served).items()}
+
+
+def _check(values: dict[str, Any], classes: dict[str, tuple[type, ...]]) -> None:
+    for name, allowed in classes.items():
+        if isinstance(values[name], list) and tuple in allowed:
+            values[name] = tuple(values[name])
+        if object not in allowed and not isinstance(values[name], allowed):
+            raise TypeError(f"{name} is {values[name]!r:.100}")
 
 
 def _facts(said: Any, blob: bytes) -> Facts:
     values, holder = said
     if holder is not None:
         values[holder] = blob
-    for name, allowed in _ALLOWED.items():
-        if isinstance(values[name], list) and tuple in allowed:
-            values[name] = tuple(values[name])
-        if object not in allowed and not isinstance(values[name], allowed):
-            raise TypeError(f"{name} is {values[name]!r:.100}")
+    if values["served"] is not None:
+        values["served"] = Served(*values["served"])
+        _check(values["served"]._asdict(), _SERVED)
+    _check(values, _ALLOWED)
     facts = Facts(**values)
     # Format and extension become part of a file's name.
     if facts.format not in FORMATS or facts.extension not in EXTENSIONS.values():

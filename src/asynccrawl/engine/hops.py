@@ -244,7 +244,9 @@ class Hops:
         self._outbox.reserve(size)
         try:
             facts = await self._state.decoder.examine(body, response.content_type, not response.framed)
-            await check_expected(hop.record.request, body, facts.sha256)
+            await check_expected(hop.record.request, body, facts.served_sha256)
+            if facts.data is not None:
+                await remove_spool(response.path)
         except InvalidImage as error:
             await remove_spool(response.path)
             await self._refuse(hop, response, error, size)

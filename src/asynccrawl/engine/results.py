@@ -21,9 +21,9 @@ def sample_of(hop: Hop, response: Response, facts: Facts, elapsed: float) -> Sam
         record.name,
         record.label,
         facts.format,
-        data=response.data,
-        path=response.path,
-        temporary=response.path is not None,
+        data=response.data if facts.data is None else facts.data,
+        path=response.path if facts.data is None else None,
+        temporary=response.path is not None and facts.data is None,
         width=facts.width,
         height=facts.height,
         mode=facts.mode,
@@ -39,6 +39,7 @@ def sample_of(hop: Hop, response: Response, facts: Facts, elapsed: float) -> Sam
         detail=facts.detail,
         shard=record.shard,
         meta=facts.meta,
+        served=facts.served,
     )
 
 

@@ -1,6 +1,6 @@
 """Bytes -> facts, or InvalidImage: what a body is, whether all of it is there, and whether it decodes.
 
-And bytes -> bytes, for exports alone: pictures of one size in one encoding.
+And bytes -> bytes: pictures of one size in one encoding for exports, of one format for `--convert`.
 """
 
 from .conversion import Conversion, Converted, Encoding, convert

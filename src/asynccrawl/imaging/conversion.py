@@ -14,6 +14,7 @@ from ..models import Reason
 from .buffer import opened
 from .examine import open_picture
 from .facts import EXTENSIONS
+from .flattening import flat
 from .resizing import DIGITS_MODES, ResizeMode, fit
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def convert(body: bytes | Path, conversion: Conversion) -> Converted:
     Raises InvalidImage for what cannot be decoded, and for modes that have no plain 8-bit form (16-bit, float), and
     OSError when a file cannot be read.
     """
-    image = _flat(_loaded(body))
+    image = flat(_loaded(body))
     if conversion.rgb and image.mode != "RGB":
         image = image.convert("RGB")
     if conversion.size is not None:
@@ -89,27 +90,6 @@ def _loaded(body: bytes | Path) -> Image:
         except Exception as error:
             # Decoders raise nearly anything on damaged files; see `examine`.
             raise InvalidImage(Reason.CORRUPT, f"{type(error).__name__}: {str(error)[:200]}") from error
-
-
-def _flat(image: Image) -> Image:
-    """The picture as RGB or grey, without transparency."""
-    if image.mode in ("L", "RGB"):
-        return image
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode in ("CMYK", "YCbCr"):
-        return image.convert("RGB")
-    if image.mode in ("LA", "P", "RGBA"):
-        return _on_white(image.convert("RGBA"), "L" if image.mode == "LA" else "RGB")
-    raise InvalidImage(Reason.UNSUPPORTED_FORMAT, f"its pixels are {image.mode}, which has no plain 8-bit form")
-
-
-def _on_white(image: Image, mode: str) -> Image:
-    from PIL import Image as pillow
-
-    white = pillow.new(mode, image.size, 255 if mode == "L" else (255, 255, 255))
-    white.paste(image.convert(mode), mask=image.getchannel("A"))
-    return white
 
 
 def _resized(image: Image, side: int, mode: ResizeMode) -> Image:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..errors import InvalidImage
-from ..models import Reason
+from ..models import Reason, Served
 from ..settings import FORMATS, ImagePolicy
 from . import jpeg, turbo
 from .buffer import Buffer, opened
@@ -20,6 +20,7 @@ from .extent import Extent
 from .facts import EXTENSIONS, Facts
 from .formats import opener
 from .metadata import metadata
+from .recoding import Recoded, recode
 from .rules import check_rules
 from .sniff import HEAD_BYTES, PICTURES, sniff
 
@@ -27,22 +28,28 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _DEFAULT = ImagePolicy()
+_CONVERTED = {"jpg": "jpeg", "png": "png", None: None}
+"""What is converted to -> the format that needs no conversion."""
 _END_OF_JPEG = b"\xff\xd9"
 """Where a JPEG that decodes ends in this, it is whole: no scan can hold that marker."""
 
 
 class Look(NamedTuple):
-    """What was seen of a picture; None throughout where only its first bytes were looked at."""
+    """What was seen of a picture; None throughout where only its first bytes were looked at. `made`: what it was
+    converted to.
+    """
 
     width: int | None = None
     height: int | None = None
     mode: str | None = None
     note: str | None = None
     meta: dict[str, Any] | None = None
+    made: Recoded | None = None
 
 
 def examine(body: bytes | Path, policy: ImagePolicy, content_type: str | None = None) -> Facts:
-    """Look at a body as far as `policy` asks. `content_type` is what the server called it.
+    """Look at a body as far as `policy` asks, and convert it if that is asked for. `content_type` is what the server
+    called it.
 
     Raises InvalidImage with its reason (empty, not_an_image, unsupported_format, too_small, too_many_pixels, corrupt),
     SettingsError where the policy demands what is not installed, MemoryError, and OSError when a spooled body cannot be
@@ -53,8 +60,12 @@ def examine(body: bytes | Path, policy: ImagePolicy, content_type: str | None = 
             raise InvalidImage(Reason.EMPTY, "the body is empty")
         format_ = _recognised(data[:HEAD_BYTES], policy, content_type)
         check_bytes(len(data), policy)
-        look = _looked_at(format_, data, policy)
+        served = _to_be_converted(format_, data, policy)
+        look = _looked_at(format_, data, policy, served)
         notes = [_served_as(format_, content_type), look.note]
+        detail = "; ".join(filter(None, notes)) or None
+        if served and look.made:
+            return _converted(look.made, served, detail, look.meta or {})
         return Facts(
             format_,
             EXTENSIONS[format_],
@@ -63,9 +74,27 @@ def examine(body: bytes | Path, policy: ImagePolicy, content_type: str | None = 
             look.mode,
             len(data),
             hashlib.sha256(data).hexdigest(),
-            "; ".join(filter(None, notes)) or None,
+            detail,
             look.meta,
         )
+
+
+def _to_be_converted(format_: str, data: Buffer, policy: ImagePolicy) -> Served | None:
+    """What came, if something else of it is to be stored."""
+    if _CONVERTED[policy.convert] in (format_, None):
+        return None
+    digests = hashlib.sha256(data), hashlib.sha1(data, usedforsecurity=False)
+    return Served(format_, digests[0].hexdigest(), len(data), digests[1].hexdigest())
+
+
+def _converted(made: Recoded, served: Served, detail: str | None, seen: dict[str, Any]) -> Facts:
+    meta = seen | {"frames": 1, "orientation": 1, "icc": False} | served.meta
+    sha256 = hashlib.sha256(made.data).hexdigest()
+    extension = EXTENSIONS[made.format]
+    return Facts(
+        made.format, extension, made.width, made.height, made.mode, len(made.data), sha256, detail, meta, made.data,
+        served,
+    )  # fmt: skip
 
 
 def prepare(policy: ImagePolicy = _DEFAULT, threads: int | None = None) -> None:
@@ -74,9 +103,10 @@ def prepare(policy: ImagePolicy = _DEFAULT, threads: int | None = None) -> None:
     threads: most that one decode may start, in this process from now on; None for as many as there are cores. Blocks
     for some 0.2 s. Raises SettingsError where the policy demands what is not installed.
     """
-    from PIL import AvifImagePlugin
+    from PIL import AvifImagePlugin, Image
 
     turbo.usable(policy.turbo)
+    Image.preinit()
     for name in policy.formats:
         opener(name)
     if threads is not None:
@@ -102,13 +132,15 @@ def open_picture(data: Buffer, formats: Container[str]) -> ImageFile:
     return opener(name)(_file(data))
 
 
-def _looked_at(format_: str, data: Buffer, policy: ImagePolicy) -> Look:
+def _looked_at(format_: str, data: Buffer, policy: ImagePolicy, served: Served | None) -> Look:
     """What is seen after as much decoding as the policy wants."""
     if policy.decode == "none":
         return Look()
     strict = policy.decode == "full" and format_ == "jpeg" and turbo.usable(policy.turbo)
     try:
-        return _decoded(format_, data, policy, strict)
+        if format_ == "jpeg" and policy.decode == "full":
+            return _decoded_jpeg(data, policy, strict, served)
+        return _decoded(format_, data, policy, served)
     except (InvalidImage, MemoryError):
         raise
     except Exception as error:
@@ -116,9 +148,7 @@ def _looked_at(format_: str, data: Buffer, policy: ImagePolicy) -> Look:
         raise InvalidImage(Reason.CORRUPT, f"{type(error).__name__}: {str(error)[:200]}") from error
 
 
-def _decoded(format_: str, data: Buffer, policy: ImagePolicy, strict: bool) -> Look:
-    if format_ == "jpeg" and policy.decode == "full":
-        return _decoded_jpeg(data, policy, strict)
+def _decoded(format_: str, data: Buffer, policy: ImagePolicy, served: Served | None) -> Look:
     with opener(format_)(_file(data)) as image:
         width, height, mode = image.width, image.height, image.mode
         check_size(width, height, policy)
@@ -131,10 +161,12 @@ def _decoded(format_: str, data: Buffer, policy: ImagePolicy, strict: bool) -> L
             if format_ == "png":
                 meta = metadata(image, extent.frames, policy.exif)  # it may stand behind the pixels
         check_rules(format_, data, pixels=policy.decode == "full")
-        return Look(width, height, mode, note, meta)
+        turned = format_ == "tiff"  # by Pillow, when it loads
+        made = recode(image, 1 if turned else meta["orientation"], str(policy.convert), served) if served else None
+        return Look(width, height, mode, note, meta, made)
 
 
-def _decoded_jpeg(data: Buffer, policy: ImagePolicy, strict: bool) -> Look:
+def _decoded_jpeg(data: Buffer, policy: ImagePolicy, strict: bool, served: Served | None) -> Look:
     layout, stand_in = jpeg.prepare(data, strict)
     width, height = layout.size
     check_size(width, height, policy)
@@ -146,7 +178,11 @@ def _decoded_jpeg(data: Buffer, policy: ImagePolicy, strict: bool) -> Look:
             extent = extent_of("jpeg", data)
         note = _trailing(extent, data, policy)
         jpeg.check(image, data, layout, strict)
+    if served is None:
         return Look(width, height, mode, note, meta)
+    with opener("jpeg")(_file(data)) as image:  # what was checked may be scaled
+        image.load()
+        return Look(width, height, mode, note, meta, recode(image, meta["orientation"], str(policy.convert), served))
 
 
 def _file(data: Buffer) -> IO[bytes]:

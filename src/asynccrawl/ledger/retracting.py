@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..models import Outcome, Placeholder, Request, Sample, Status
+from ..models import Outcome, Placeholder, Request, Sample, Served, Status
 from .judged import FACTS, FIELDS, content_of, judge
-from .rows import MARK_ROW, load, outcome_of
+from .rows import MARK_ROW, dump, load, outcome_of
 
 _BEFORE = ("path", "format", "width", "height", "mode", "bytes", "sha256", "meta", "detail")
 
@@ -118,10 +118,10 @@ def to_restore(connection: sqlite3.Connection, n: int) -> list[Restored]:
 def restored(connection: sqlite3.Connection, rows: Sequence[tuple[int, Outcome]], run: int, mark: int | None) -> None:
     """How these records ended now that their copies were written again."""
     sql = """UPDATE records SET status=?, reason=?, retryable=?, detail=?, path=?, format=?, width=?, height=?, mode=?,
-             bytes=?, sha256=?, suspect=0, placeholder=NULL, run=? WHERE id=?"""
+             bytes=?, sha256=?, meta=?, suspect=0, placeholder=NULL, run=? WHERE id=?"""
     values = [
         (o.status, o.reason, o.retryable, o.detail, o.path, o.format, o.width, o.height, o.mode, o.bytes, o.sha256,
-         run, number)
+         dump(o.meta), run, number)
         for number, o in rows
     ]  # fmt: skip
     connection.executemany(sql, values)
@@ -132,9 +132,9 @@ def restored(connection: sqlite3.Connection, rows: Sequence[tuple[int, Outcome]]
 def _sample(outcome: Outcome, data: bytes) -> Sample:
     """The sample that a row's copy was, or is to be."""
     o = outcome
-    request = Request(o.url, o.key, o.label, o.extra)
+    request, served = Request(o.url, o.key, o.label, o.extra), Served.noted_in(data)
     return Sample(
         request, o.ordinal or 0, o.name or "", o.label, o.format or "", data=data, width=o.width, height=o.height,
         mode=o.mode, bytes=len(data), sha256=o.sha256, final_url=o.final_url, line=o.line, http_status=o.http_status,
-        attempts=o.attempts, elapsed=o.elapsed, detail=o.detail,
+        attempts=o.attempts, elapsed=o.elapsed, detail=o.detail, served=served, meta=served.meta if served else None,
     )  # fmt: skip

@@ -16,11 +16,13 @@ from .records import (
     suffixed,
 )
 from .results import Doubt, Failure, Outcome, Response, Result, Sample
+from .served import NOTE_WITHIN, Served
 from .tally import Tally
 
 __all__ = [
     "HEX_DIGITS",
     "NAME_BYTES",
+    "NOTE_WITHIN",
     "ROBOTS_BYTES",
     "Doubt",
     "Failure",
@@ -36,6 +38,7 @@ __all__ = [
     "Response",
     "Result",
     "Sample",
+    "Served",
     "Shared",
     "Status",
     "Tally",

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from .reason import Reason, Status
 from .records import Record, Request
+from .served import Served
 
 
 class Doubt(Protocol):
@@ -56,7 +57,8 @@ class Sample:
     pixels, `mode` is Pillow's, `bytes` and `sha256` (hex) are of what is stored. Read back from a plain folder its
     URL and hashes may be None. `shard` is the record's; `source` is the file that a converted picture was made from.
     `meta` has `frames`, `orientation` (1 to 8, as in EXIF), `icc` (whether there is a colour profile) and, on request,
-    `exif`; None where the picture was not opened.
+    `exif`; None where the picture was not opened. `served`: what the server sent, if the crawl has converted it; `meta`
+    then has `served_format` and `served_sha256`.
     """
 
     request: Request
@@ -84,10 +86,17 @@ class Sample:
     shard: int | None = None
     source: Path | None = None
     meta: Mapping[str, Any] | None = None
+    served: Served | None = None
 
     def __post_init__(self) -> None:
         if (self.data is None) == (self.path is None):
             raise ValueError("a Sample has its bytes in data or in path, not in both or neither")
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """The SHA-256 of what is stored, then of what was served, where that is another; those that are known."""
+        served = self.served.sha256 if self.served else None
+        return tuple(sha256 for sha256 in (self.sha256, served) if sha256)
 
     async def read(self) -> builtins.bytes:
         """The picture's bytes, wherever they are. Raises OSError when the file cannot be read."""

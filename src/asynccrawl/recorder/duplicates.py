@@ -19,9 +19,9 @@ class Apart(NamedTuple):
 
 
 def hashes_of(batch: Sequence[Result], refused: Container[int]) -> list[str]:
-    """The contents of a batch that are to be compared."""
-    found = (one.sha256 for one in batch if isinstance(one, Sample) and one.ordinal not in refused)
-    return list(dict.fromkeys(sha256 for sha256 in found if sha256))
+    """The contents of a batch that are to be compared: as they are stored, and as they were served."""
+    samples = (one for one in batch if isinstance(one, Sample) and one.ordinal not in refused)
+    return list(dict.fromkeys(sha256 for sample in samples for sha256 in sample.hashes))
 
 
 def take_apart(batch: Sequence[Result], refused: Container[int], known: dict[str, First]) -> Apart:
@@ -38,9 +38,9 @@ def take_apart(batch: Sequence[Result], refused: Container[int], known: dict[str
         apart.now.append(result)
         if isinstance(result, Sample) and sha256 is not None:
             seen.add(sha256)
-            if first := known.get(sha256):
+            if same := next((one for one in result.hashes if one in known), None):
                 seen.discard(sha256)
-                apart.copies[result.ordinal] = _copy(result, first, sha256)
+                apart.copies[result.ordinal] = _copy(result, known[same], same)
     return apart
 
 

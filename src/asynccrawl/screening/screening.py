@@ -116,7 +116,7 @@ class Screening:
 
     def _known(self, sample: Sample) -> Judged | None:
         """What is known of a sample's content without looking into the ledger."""
-        judged = self._judged.get(sample.sha256 or "")
+        judged = self._judgement(sample)
         if judged is not None and judged.good:
             return None
         for signature in self._signatures:
@@ -127,6 +127,11 @@ class Screening:
                 return Judged(placeholder, sample.sha256 is not None and len(self._judged) < MOST_JUDGED)
         return Judged(judged, False) if judged is not None and self._holds(judged) else None
 
+    def _judgement(self, sample: Sample) -> Placeholder | None:
+        """What was decided about a sample's content, or about what it was converted from."""
+        found = (self._judged.get(sha256) for sha256 in sample.hashes)
+        return next((one for one in found if one is not None), None)
+
     def _holds(self, one: Placeholder) -> bool:
         if one.good or self._mode == "off":
             return False
@@ -136,7 +141,7 @@ class Screening:
 
     def _is_open(self, sample: Sample) -> bool:
         """Whether the rule has a say: not where a person has spoken."""
-        judged = self._judged.get(sample.sha256 or "")
+        judged = self._judgement(sample)
         return sample.sha256 is not None and not (judged and judged.good)
 
     async def _discovered(self, contents: Contents, samples: Sequence[Sample]) -> dict[str, Judged]:

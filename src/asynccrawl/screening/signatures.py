@@ -48,9 +48,13 @@ class Signature:
             return True
         if self.etag is not None and sample.etag is not None and _opaque(sample.etag) == self.etag:
             return True
-        if self.sha256 is not None and sample.sha256 == self.sha256.lower():
+        if self.sha256 is not None and self.sha256.lower() in sample.hashes:
             return True
-        return self.sha1 is not None and sample.bytes == self.size and _sha1(sample) == self.sha1.lower()
+        if self.sha1 is None:
+            return False
+        if sample.served:
+            return (sample.served.bytes, sample.served.sha1) == (self.size, self.sha1.lower())
+        return sample.bytes == self.size and _sha1(sample) == self.sha1.lower()
 
 
 def known_signatures() -> list[Signature]:

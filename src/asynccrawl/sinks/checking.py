@@ -67,6 +67,12 @@ def read_file(root: Path, path: str, most: int) -> bytes | None:
         raise
 
 
+def read_head(root: Path, path: str, size: int) -> bytes:
+    """The first `size` bytes of a file; arguments and errors are those of `read_file`."""
+    with _directory(root, path) as (directory, name), os.fdopen(os.open(name, _FILE, dir_fd=directory), "rb") as file:
+        return file.read(size)
+
+
 def stored_bytes(root: Path, path: str) -> bytes | None:
     """The content of the picture `path` below `root`, also in a shard; None for a link, or where there is none.
 

@@ -36,13 +36,18 @@ def manifest_entry(line: int, row: Mapping[str, Any]) -> Entry | None:
     error = _flaw(row)
     if error is not None:
         return bad(line, f"no row of a manifest: {error}", str(row["url"]))
-    request = Request(row["url"], row["key"], row["label"], row["extra"] or None, sha256=row["sha256"])
+    request = Request(row["url"], row["key"], row["label"], row["extra"] or None, sha256=_served_sha256(row))
     shard = _SHARD.fullmatch(row["path"] or "") if row["label"] is None else None
     return Entry(line, request, name=row["name"], shard=int(shard[1]) if shard else None)
 
 
+def _served_sha256(row: Mapping[str, Any]) -> Any:
+    """The hash of what the server sent: of a picture that was converted, not that of its file."""
+    return (row.get("meta") or {}).get("served_sha256", row["sha256"])
+
+
 def _flaw(row: Mapping[str, Any]) -> str | None:
-    for field in ("key", "label", "sha256", "path"):
+    for field in ("key", "label", "path"):
         if not isinstance(row[field], str | None):
             return f"{field} is {row[field]!r:.80}"
     for field in ("url", "name"):
@@ -53,6 +58,9 @@ def _flaw(row: Mapping[str, Any]) -> str | None:
             return f"the {field} {row[field]!r:.80} may not stand in a path"
     if not isinstance(row["extra"], Mapping | None):
         return f"extra is {row['extra']!r:.80}"
-    if row["sha256"] is not None and not is_hash("sha256", row["sha256"]):
-        return f"sha256 is {row['sha256']!r:.80}"
+    if not isinstance(row.get("meta"), Mapping | None):
+        return f"meta is {row['meta']!r:.80}"
+    sha256 = _served_sha256(row)
+    if sha256 is not None and not (isinstance(sha256, str) and is_hash("sha256", sha256)):
+        return f"sha256 is {sha256!r:.80}"
     return flaw_in(row["url"], row["key"])
