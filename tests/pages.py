@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import tomllib
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def steps_of(page: str) -> list[Step]:
 
 def picture_of(path: str) -> bytes:
     """The picture of a path."""
-    return picture(seed=sum(path.encode()) * 7919 + len(path), size=(64, 48))
+    return picture(seed=zlib.crc32(path.encode()), size=(64, 48))
 
 
 def served(request: HttpRequest) -> Answer:
@@ -175,6 +176,7 @@ class Page:
         if ended.exception is not None and not isinstance(ended.exception, SystemExit):
             raise AssertionError(f"{shlex.join(words)} raised {ended.exception!r}") from ended.exception
         assert ended.exit_code == wanted, (words, ended.exit_code, ended.output)
+        assert words[0] != "crawl" or not ended.stdout.startswith("0 of"), f"nothing was saved: {words}"
         return ended.stdout
 
     def _python(self, text: str) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from asynccrawl.building import FORMATS
+from asynccrawl.cli.main import EXIT_BUG, EXIT_BUSY, EXIT_FOUND, EXIT_STORAGE, EXIT_USAGE
 from asynccrawl.imaging import RESIZE_MODES
+from asynccrawl.models import Reason
 from asynccrawl.testing import ImageServer, picture
 
 from .pages import GONE, PAGES, ROOT, Page, picture_of, serving, steps_of
@@ -49,6 +55,8 @@ PREPARED: dict[str, Callable[[Page, ImageServer], None]] = {
     "docs/formats.md": crawled,
     "docs/ledger.md": crawled,
     "docs/placeholders.md": crawled,
+    "docs/report.md": crawled,
+    "docs/subsets.md": crawled,
 }
 """What has to be there before a page is read, beside the list `ilsvrc12_urls.txt`."""
 
@@ -120,6 +128,43 @@ def test_every_link_leads_somewhere():
                 assert (ROOT / target).exists(), f"{name}: {link}"
                 slugs = {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in anchors.get(target, ())}
                 assert not anchor or anchor in slugs, f"{name}: {link}"
+
+
+@pytest.mark.may_block  # commands are run here
+def test_the_page_of_the_report_names_every_reason_field_and_exit_code(site: ImageServer, tmp_path: Path):
+    text = (ROOT / "docs/report.md").read_text()
+    rows = [row.split(" | ") for row in re.findall(r"^\| (.*) \|$", text, re.MULTILINE)]
+    named = {word for row in rows for word in re.findall(r"`(\w+)`", row[0])}
+    page = Page(tmp_path, site)
+    crawled(page, site)
+    page.shell("asynccrawl manifest ilsvrc12")
+    fields = json.loads(page.said["asynccrawl manifest ilsvrc12"].splitlines()[0]).keys()
+    assert {reason.value for reason in Reason} | fields == named
+    codes = {int(code) for row in rows for code in re.findall(r"\b\d+\b", row[0])}
+    assert codes == {0, EXIT_FOUND, EXIT_USAGE, EXIT_STORAGE, EXIT_BUSY, EXIT_BUG, 130, 143}
+
+
+@pytest.mark.slow  # the site is built twice
+def test_the_site_is_built_and_a_dead_link_fails(tmp_path: Path):
+    for name in ("mkdocs.yml", "README.md"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for name in ("docs", "scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    words = [sys.executable, "-m", "properdocs", "build", "--strict", "--config-file", "mkdocs.yml"]
+    built = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    made = tmp_path / "build/site"
+    pages = {path.stem for path in (ROOT / "docs").glob("*.md")} | {"reference", "404"}
+    assert {path.stem for path in made.glob("*.html")} == pages
+    assert "<code>--per-host</code>" in (made / "reference.html").read_text()
+    with (tmp_path / "docs/resume.md").open("a") as page:
+        page.write("[nowhere](ledger.md#nowhere)\n")
+    assert subprocess.run(words, cwd=tmp_path, capture_output=True, check=False).returncode == 1
+
+
+def test_every_page_is_found_from_the_first_one():
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert set(re.findall(r"\]\((\w+\.md)\)", (ROOT / "docs/index.md").read_text())) == pages
 
 
 def test_the_page_of_formats_names_every_format_and_mode():
