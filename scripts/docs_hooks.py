@@ -10,7 +10,7 @@ from typing import Any
 
 from properdocs.structure.files import File, Files
 
-SECTIONS = ("Python", "Command line", "Limits")
+SECTIONS = ("Python", "Command line", "Benchmarks", "Limits")
 DOCS = Path(__file__).parent.parent / "docs"
 _PAGE = re.compile(r"\[(\w+\.md)\](?=\()")
 _BESIDE = re.compile(r"\[([^\]]+)\]\(\.\./(?!README)[^)]*\)")

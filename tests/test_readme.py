@@ -8,6 +8,7 @@ import io
 import re
 import subprocess
 import sys
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import click
@@ -79,10 +80,18 @@ def test_the_synopsis_names_every_command_and_no_flag_that_is_none():
 
 def test_the_table_of_settings_is_complete_and_true():
     table = README.split("| flag | field | default |")[1].split("\n\n")[0]
-    settings = asynccrawl.Settings()
-    shown = re.findall(r"`([a-z]+)\.([a-z0-9_]+)`", table)
-    for name, field in shown:
-        assert hasattr(getattr(settings, name), field), f"{name}.{field}"
+    shown = []
+    for row in table.splitlines()[1:]:
+        room = ""
+        for word in re.findall(r"`([a-z0-9_.]+)`", row.split(" | ")[1]):
+            shown.append(room + word if word.startswith(".") else word)
+            room = shown[-1].partition(".")[0]
+    groups = {field.name: getattr(asynccrawl.Settings(), field.name) for field in fields(asynccrawl.Settings)}
+    known = [name for name, group in groups.items() if not is_dataclass(group)]
+    known += [
+        f"{name}.{field.name}" for name, group in groups.items() if is_dataclass(group) for field in fields(group)
+    ]
+    assert sorted(shown) == sorted(known)
     flags = {flag for parameter in crawl_command.params for flag in parameter.opts if flag.startswith("--")}
     apart = {"--msg", "--verbose", "--fail-under", "--json"}
     assert set(re.findall(r"`(--[a-z0-9-]+)`", table)) == flags - apart
