@@ -56,7 +56,7 @@ def databases_hold_their_sources(digits: Path) -> None:
     """Every record is its source after DIGITS's load, its resize and its encoder, each done here by Pillow alone."""
     for split in ("train", "val"):
         lines = (digits / f"{split}.txt").read_text().splitlines()
-        for line, (_, fields) in zip(lines, datums(digits / f"{split}_db"), strict=True):
+        for line, (_, datum) in zip(lines, datums(digits / f"{split}_db"), strict=True):
             source = Image.open(io.BytesIO(Path(line.rpartition(" ")[0]).read_bytes()))
             if source.mode in ("P", "RGBA"):
                 seen = source.convert("RGBA")
@@ -65,7 +65,7 @@ def databases_hold_their_sources(digits: Path) -> None:
             made, file = source.convert("RGB").resize((256, 256), Image.Resampling.BILINEAR), io.BytesIO()
             made.info = {}
             made.save(file, "JPEG", quality=90)
-            assert fields[4] == file.getvalue() and fields[7] == 1, line
+            assert datum[4] == file.getvalue() and datum[7] == 1, line
 
 
 def test_the_synopsis_names_every_command_and_no_flag_that_is_none():
@@ -81,7 +81,7 @@ def test_the_synopsis_names_every_command_and_no_flag_that_is_none():
 def test_the_table_of_settings_is_complete_and_true():
     table = README.split("| flag | field | default |")[1].split("\n\n")[0]
     shown = []
-    for row in table.splitlines()[1:]:
+    for row in table.splitlines()[2:]:
         room = ""
         for word in re.findall(r"`([a-z0-9_.]+)`", row.split(" | ")[1]):
             shown.append(room + word if word.startswith(".") else word)
