@@ -206,13 +206,14 @@ def _trailing(extent: Extent, data: Buffer, policy: ImagePolicy) -> str | None:
 def _served_as(format_: str, content_type: str | None) -> str | None:
     """A note where the server called the picture something else."""
     said = (content_type or "").partition(";")[0].strip().lower()
+    if not said or said == f"image/{format_}":
+        return None
     same = {
-        f"image/{format_}",
         f"image/{EXTENSIONS[format_]}",
         f"image/x-{format_}",
         f"image/x-ms-{format_}",
         "image/*",
     }
-    if not said or said in same or said in ("application/octet-stream", "binary/octet-stream", "image/pjpeg"):
+    if said in same or said in ("application/octet-stream", "binary/octet-stream", "image/pjpeg"):
         return None
     return f"served as {said[:100]}"

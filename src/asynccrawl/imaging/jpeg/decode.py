@@ -109,11 +109,13 @@ def _taller(data: Buffer, layout: Layout) -> Buffer:
     height = (frame.units[1] + _EXTRA) * frame.unit[1]
     if height > _TALLEST:
         return data
-    copy = bytearray(data)
-    copy[frame.at + 3 : frame.at + 5] = height.to_bytes(2, "big")
+    start = layout.scans[0].start
+    head = bytearray(data[:start])
+    head[frame.at + 3 : frame.at + 5] = height.to_bytes(2, "big")
     for at in layout.quantisation:
-        _coarse(copy, at)
-    return bytes(copy)
+        _coarse(head, at)
+    with memoryview(data) as view, view[start:] as scans:
+        return b"".join((head, scans))
 
 
 def _coarse(copy: bytearray, at: int) -> None:
