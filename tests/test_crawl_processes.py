@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import asynccrawl as ac
+from asynccrawl.decoder import nursery
 from asynccrawl.models import Reason
 from asynccrawl.settings import ImagePolicy
 from asynccrawl.testing import Answer, ImageServer, PictureSet
@@ -50,6 +51,19 @@ async def test_a_program_without_a_guard_is_not_run_again(server: ImageServer, d
     process = await started(str(tmp_path / "program.py"), dest, *urls)
     out, err = await process.communicate()
     assert (process.returncode, out, err) == (0, b"40 0\n", b"")
+
+
+async def test_decoders_are_ready_before_the_first_picture_and_none_for_a_finished_crawl(
+    server: ImageServer, dest: Path, monkeypatch: pytest.MonkeyPatch
+):
+    starts: list[int] = []
+    real = nursery.start
+    monkeypatch.setattr(nursery, "start", lambda policy: (starts.append(server.audit.count()), real(policy))[1])
+    urls, settings = served(server, count=2), lenient(processes=3)
+    assert (await ac.crawl(urls, dest, settings=settings)).saved == 2
+    assert len(starts) == 2 and starts[0] == 0, "two pictures, two decoders, one before anything was asked for"
+    assert (await ac.crawl(urls, dest, settings=settings)).saved == 2
+    assert len(starts) == 2
 
 
 async def test_the_crawl_goes_on_whatever_happens_to_its_children(server: ImageServer, dest: Path):

@@ -192,6 +192,37 @@ async def test_a_child_has_nothing_of_ours(tmp_path: Path, monkeypatch: pytest.M
     os.close(secret)
 
 
+async def test_a_child_loads_the_strict_decoder_only_where_it_is_wanted():
+    for wish, loaded in (("off", False), ("on", True)):
+        async with decoding(turbo=wish) as decoder:
+            maps = await asyncio.to_thread(Path(f"/proc/{decoder.pids[0]}/maps").read_text)
+            assert ("_multiarray_umath" in maps, "simplejpeg" in maps) == (loaded, loaded)
+
+
+@pytest.mark.parametrize(("pictures", "expected"), [(0, 0), (1, 1), (2, 2), (500, 3)])
+async def test_children_are_started_before_there_is_work_as_many_as_it_will_keep_busy(pictures: int, expected: int):
+    decoder = ProcessDecoder(ImagePolicy(turbo="off"), 3)
+    for _ in range(3):
+        decoder.begin(pictures)
+    await until(lambda: sum(child.ready for child in decoder._children) == expected)
+    pids = decoder.pids
+    assert len(pids) == expected
+    if pids:
+        assert (await decoder.examine(picture(), None)).width == 64
+        assert decoder.pids == pids, "none was started for it"
+    await decoder.aclose()
+    assert decoder.pids == [] and not children()
+
+
+async def test_what_was_begun_and_never_used_ends_with_the_decoder():
+    decoder = ProcessDecoder(ImagePolicy(), 2)
+    decoder.begin(2)
+    await asyncio.sleep(0)
+    await decoder.aclose()
+    decoder.begin(2)
+    assert decoder.pids == [] and not children()
+
+
 async def test_a_late_start_ends_with_the_decoder():
     decoder = ProcessDecoder(ImagePolicy(), 2)
     asked = ask(decoder, picture())

@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 import asynccrawl
 from asynccrawl.errors import InvalidImage, SettingsError
-from asynccrawl.imaging import examine, prepare, turbo
+from asynccrawl.imaging import check, examine, prepare, turbo
 from asynccrawl.ledger import FILE_NAME, manifest, reading, row_of
 from asynccrawl.models import Reason
 from asynccrawl.settings import ImagePolicy, Network, Settings
@@ -129,6 +129,10 @@ def test_without_its_package_the_strict_decoder_is_missed_only_where_it_is_deman
     assert not turbo.usable("auto") and reason(picture()) is None
     with pytest.raises(SettingsError, match=r"asynccrawl\[turbo\]"):
         prepare(replace(POLICY, turbo="on"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    check(replace(POLICY, turbo="auto"))
+    with pytest.raises(SettingsError, match=r"asynccrawl\[turbo\]"):
+        check(replace(POLICY, turbo="on"))
 
 
 def rows(dest: Path) -> list[dict[str, Any]]:

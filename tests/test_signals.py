@@ -19,7 +19,7 @@ SCRIPT = Path(sys.executable).with_name("asynccrawl")
 
 
 @pytest.mark.slow  # starts two processes
-@pytest.mark.parametrize("library", ["_asyncio", "multidict", "cares", "_sqlite3"])
+@pytest.mark.parametrize("library", ["_asyncio", "_sqlite3", "uvloop"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_while_modules_are_imported_ends_it_quietly(
     tmp_path: Path, number: signal.Signals, library: str
@@ -35,6 +35,19 @@ async def test_a_signal_while_modules_are_imported_ends_it_quietly(
         process.send_signal(number)
         out, err = await process.communicate()
         assert (process.returncode, out) == (128 + number, b"") and b"Traceback" not in err, err.decode()
+
+
+@pytest.mark.slow  # starts two processes
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_while_the_network_is_imported_is_one_to_a_crawl(tmp_path: Path, number: signal.Signals):
+    process = await start("crawl", tmp_path / "list", tmp_path / "dest")
+    maps = Path(f"/proc/{process.pid}/maps")
+    while "multidict" not in await asyncio.to_thread(maps.read_text):
+        await asyncio.sleep(0.001)
+    process.send_signal(number)
+    _, err = await process.communicate()
+    assert process.returncode == 128 + number and b"Stopped. The same command goes on from here." in err
+    assert b"Traceback" not in err and not (tmp_path / "dest" / ".asynccrawl.tmp").exists()
 
 
 def test_only_the_command_takes_signals_from_the_start():

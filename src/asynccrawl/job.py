@@ -9,6 +9,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from .decoder import Decoder
 from .engine import Engine, EngineSnapshot, Feed
 from .errors import FetchError
 from .ledger import Ledger
@@ -53,6 +54,7 @@ class Job:
         engine: Engine,
         recorder: Recorder,
         recovery: Recovery | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
         self._listing = listing
         self._settings = settings
@@ -60,6 +62,7 @@ class Job:
         self._engine = engine
         self._recorder = recorder
         self._recovery = recovery
+        self._decoder = decoder
         self._began = time.monotonic()
         self._draining = False
         self._drained = asyncio.Event()
@@ -148,7 +151,14 @@ class Job:
     async def _todo(self, entered: Sequence[Record | Failure]) -> Sequence[Record | Failure]:
         """What remains to be done of what was entered, when pictures that are there already are recorded."""
         self._entered += len(entered)
-        return entered if self._recovery is None else await self._recovery.adopt(entered, self._recorder)
+        todo = entered if self._recovery is None else await self._recovery.adopt(entered, self._recorder)
+        self._expect_pictures(len(todo))
+        return todo
+
+    def _expect_pictures(self, most: int) -> None:
+        """Decoders get ready while the first pictures are fetched."""
+        if self._decoder:
+            self._decoder.begin(most)
 
 
 class _ListBacklog:
@@ -181,6 +191,7 @@ class _PendingBacklog(_ListBacklog):
 
     async def enter(self, batch: Sequence[Record | Failure]) -> Sequence[Record | Failure]:
         """Nothing to make."""
+        self._job._expect_pictures(len(batch))
         return batch
 
 

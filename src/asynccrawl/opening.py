@@ -12,14 +12,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .decoder import Decoder, open_decoder
 from .durability import Checkpoints
 from .engine import Engine
 from .errors import SettingsError, StorageError, storage_error
-from .fetcher import HttpFetcher
-from .imaging import prepare
 from .job import Job
 from .ledger import FILE_NAME, Contents, Ledger, Lock
 from .listing import Listing
@@ -34,6 +32,9 @@ from .settings import Settings
 from .sinks import DirectorySink, Sink, WebDatasetSink, close_sink, in_shard, suits_a_crawl
 from .sources import ListFile, entries
 from .subset import load_labels
+
+if TYPE_CHECKING:
+    from .fetcher import HttpFetcher
 
 TEMPORARY = ".asynccrawl.tmp"
 """The directory inside the destination where partial files live while a run is active."""
@@ -54,7 +55,7 @@ async def open_crawl(
     root = _absolute(dest)
     _check(sink)
     settings = await _resolved(settings)
-    async with AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack, _loading() as fetcher:
         lock = await asyncio.to_thread(Lock, root)
         stack.callback(lock.release)
         temporary = root / TEMPORARY
@@ -70,6 +71,8 @@ async def open_crawl(
         screening = await _screening(settings, ledger)
         decoder = open_decoder(settings)
         stack.push_async_callback(decoder.aclose)
+        if await _has_work(ledger):
+            decoder.begin(1)
         first = Recorder(screening, store, ledger, on_outcome, None, checkpoints)
         await first.settle()
         recovery = Recovery(root, ledger, decoder) if isinstance(store, DirectorySink) and not sink else None
@@ -78,7 +81,8 @@ async def open_crawl(
         quota = await _quota(settings, ledger)
         recorder = Recorder(screening, store, ledger, on_outcome, quota, checkpoints)
         again = await ledger.retry(urls.reasons) if isinstance(urls, Retry) else None
-        job = await _job(stack, urls, settings, _Parts(ledger, recorder, decoder, quota, recovery), temporary)
+        parts = _Parts(ledger, recorder, decoder, await fetcher, quota, recovery)
+        job = await _job(stack, urls, settings, parts, temporary)
         if again is not None:
             job.expect(again)
         yield job
@@ -88,7 +92,7 @@ async def open_crawl(
 async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
     """A job without a destination, on a ledger that is thrown away."""
     settings = await _resolved(settings)
-    async with AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack, _loading() as fetcher:
         room = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="asynccrawl-"))
         stack.push_async_callback(_remove, room)
         ledger = await Ledger.open(room / FILE_NAME, settings.deciding())
@@ -97,7 +101,32 @@ async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
         recorder = Recorder(await _screening(settings, ledger), None, ledger, quota=quota)
         decoder = open_decoder(settings)
         stack.push_async_callback(decoder.aclose)
-        yield await _job(stack, urls, settings, _Parts(ledger, recorder, decoder, quota), room / "spool")
+        decoder.begin(1)
+        parts = _Parts(ledger, recorder, decoder, await fetcher, quota)
+        yield await _job(stack, urls, settings, parts, room / "spool")
+
+
+@asynccontextmanager
+async def _loading() -> AsyncIterator[asyncio.Task[type[HttpFetcher]]]:
+    """The fetcher's class, imported in a thread: aiohttp takes a tenth of a second, in half of which it reads the
+    system's certificates and leaves the interpreter to others.
+    """
+    task = asyncio.create_task(asyncio.to_thread(_fetcher))
+    try:
+        yield task
+    finally:
+        task.cancel()
+
+
+def _fetcher() -> type[HttpFetcher]:
+    from .fetcher import HttpFetcher
+
+    return HttpFetcher
+
+
+async def _has_work(ledger: Ledger) -> bool:
+    """Whether pictures will have to be decoded, as far as can be told before the list is looked at."""
+    return bool(await ledger.saved_path() is None or await ledger.pending(-1, 1))
 
 
 async def _own_sink(root: Path, settings: Settings, ledger: Ledger) -> Sink:
@@ -123,6 +152,7 @@ class _Parts(NamedTuple):
     ledger: Ledger
     recorder: Recorder
     decoder: Decoder
+    fetcher: type[HttpFetcher]
     quota: Quota | None
     recovery: Recovery | None = None
 
@@ -156,10 +186,10 @@ async def _quota(settings: Settings, ledger: Ledger) -> Quota | None:
 
 
 async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Parts, spool: Path) -> Job:
-    await asyncio.to_thread(prepare, settings.image)
+    await parts.decoder.prepare()
     rate = settings.limits.limit_rate
     pace = None if rate is None else Pace(rate, time.monotonic)
-    fetcher = await HttpFetcher.open(settings, spool, pace)
+    fetcher = await parts.fetcher.open(settings, spool, pace)
     stack.push_async_callback(fetcher.aclose)
     agent = settings.network.user_agent
     robots = await asyncio.to_thread(Robots, agent) if settings.network.robots else None
@@ -170,7 +200,7 @@ async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Par
     if not isinstance(urls, Retry):
         file = await asyncio.to_thread(ListFile.of, urls, settings.list)
         listing = Listing(entries(urls, settings.list), settings, parts.ledger, file)
-    return Job(listing, settings, parts.ledger, engine, parts.recorder, parts.recovery)
+    return Job(listing, settings, parts.ledger, engine, parts.recorder, parts.recovery, parts.decoder)
 
 
 async def _remove(directory: Path) -> None:

@@ -12,7 +12,6 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .errors import SettingsError
@@ -179,6 +178,8 @@ class Robots:
 
 
 def _protego() -> type[Protego]:
+    from importlib import metadata  # heavy
+
     try:
         from protego import Protego
     except ImportError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -87,6 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         code = _unforeseen(error)
     starting.stop_at_once()
+    gc.freeze()  # or the interpreter would look through all objects before it ends, in 0.04 s
     sys.exit(code or 0)
 
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..imaging import prepare
+from ..imaging.examine import prepare
 from ..settings import ImagePolicy
 from .examining import answer_to
 from .frames import ORDER, READY, SPOOLED, WHOLE, answer_of
@@ -34,7 +34,7 @@ def main(parent: int, policy: Mapping[str, Any]) -> None:
         signal.signal(number, signal.SIG_IGN)
     _die_with(parent)
     wanted = policy_of(policy)
-    prepare(threads=1)
+    prepare(wanted, threads=1)
     warnings.simplefilter("ignore")
     _limit(wanted.max_decode_bytes)
     gc.freeze()

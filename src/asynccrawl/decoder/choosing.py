@@ -11,11 +11,11 @@ from .threads import ThreadDecoder
 MOST = 8
 """Most processes that are started unasked: five keep up with all that a loop can fetch of 50 kB each."""
 Decoder = ThreadDecoder | ProcessDecoder
-"""Both have `examine`, `story` and `aclose`."""
+"""Both have `prepare`, `begin`, `examine`, `story` and `aclose`."""
 
 
 def open_decoder(settings: Settings) -> Decoder:
-    """The decoder that `settings.processes` asks for. Nothing is started before the first picture comes."""
+    """The decoder that `settings.processes` asks for. Nothing is started before `begin`, or the first picture."""
     count = _automatic(settings) if settings.processes == "auto" else int(settings.processes)
     return ProcessDecoder(settings.image, count) if count else ThreadDecoder(settings.image)
 

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from ..errors import NO_DESCRIPTOR, InvalidImage, Undecodable, storage_error
-from ..imaging import Facts, examine
+from ..imaging.examine import examine
+from ..imaging.facts import Facts
 from ..models import Reason
 from ..settings import ImagePolicy
 from .job import Answer

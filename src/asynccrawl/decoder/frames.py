@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidImage, Undecodable
-from ..imaging import EXTENSIONS, Facts
+from ..imaging.facts import EXTENSIONS, Facts
 from ..models import Reason, Served
 from ..settings import FORMATS
 from .job import Answer

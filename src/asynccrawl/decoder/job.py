@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..imaging import Facts
+from ..imaging.facts import Facts
+
+if TYPE_CHECKING:  # heavy, and of no use in decoder processes
+    import asyncio
 
 _SPOOLED_BYTES = 2**20
 Answer = Facts | Exception

@@ -3,7 +3,8 @@
 Jobs wait in one queue. Each child is given a few ahead, so that it is never idle while the event loop is busy; the
 first of them is what it is at. A child that dies, hangs, runs out of memory or talks nonsense takes that one with it:
 the others go back to the head of the queue, and another child is started. Children are started when there is work for
-them. If not even one can be had, the rest is decoded in threads, and the report says so.
+them, or when they are told that there will be (`begin`): they need a tenth of a second. If not even one can be had, the
+rest is decoded in threads, and the report says so.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Undecodable, storage_error
-from ..imaging import Facts, prepare
+from ..imaging import Facts, check, prepare
 from ..settings import ImagePolicy
 from .children import Child
 from .frames import Unreadable
@@ -79,6 +80,21 @@ class ProcessDecoder:
         except Unreadable:
             await asyncio.to_thread(_read, body)
             raise Undecodable("its decoder could not read what was kept of it", retryable=True) from None
+
+    async def prepare(self) -> None:
+        """Raises SettingsError where the policy demands what is not installed; the children load what decodes."""
+        await asyncio.to_thread(check, self._policy)
+
+    def begin(self, pictures: int) -> None:
+        """So many pictures may come soon: start as many children as that may be work for, so that none is waited for.
+
+        After a start that failed nothing is done before there is work.
+        """
+        if self._closed or self._instead or self._failures:
+            return
+        for _ in range(min(self.most, pictures) - self._there):
+            self._starting += 1
+            self._begin(self._start())
 
     def story(self) -> list[str]:
         """What a reader of the report should know of how decoding went, a line each."""
@@ -148,8 +164,12 @@ class ProcessDecoder:
         """Whether another child should be started: one at a time after one that failed."""
         if self._instead or not self._waiting or (self._failures and self._starting):
             return False
-        missing = self.most - sum(child.ready for child in self._children) - self._starting
-        return missing > 0 and len(self._waiting) > self._starting
+        return self._there < self.most and len(self._waiting) > self._starting
+
+    @property
+    def _there(self) -> int:
+        """How many children are ready, or on their way."""
+        return sum(child.ready for child in self._children) + self._starting
 
     async def _start(self) -> None:
         try:

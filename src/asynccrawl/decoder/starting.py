@@ -71,14 +71,20 @@ def _told(policy: ImagePolicy) -> dict[str, object]:
     return {
         "parent": os.getpid(),
         "path": [str(Path(entry).absolute()) for entry in sys.path],
-        "packages": {"asynccrawl": [str(here.parent)], "asynccrawl.decoder": [str(here)]},
+        "packages": {
+            "asynccrawl": [str(here.parent)],
+            "asynccrawl.decoder": [str(here)],
+            "asynccrawl.imaging": [str(here.parent / "imaging")],
+        },
         "policy": asdict(policy),
     }
 
 
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
-    # One arena: a library's threads would reserve 64 MiB of address space each, which is bounded.
-    return {name: value for name, value in ours.items() if name.startswith(_KEPT)} | {"MALLOC_ARENA_MAX": "1"}
+    # One arena: a library's threads would reserve 64 MiB of address space each, which is bounded. No threads for the
+    # algebra of numpy: they are started when it is imported, and wait busily for work that nobody has.
+    alone = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {name: value for name, value in ours.items() if name.startswith(_KEPT)} | alone
 
 
 def bury(process: subprocess.Popen[bytes]) -> str:

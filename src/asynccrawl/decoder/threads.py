@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ..imaging import Facts
+from ..imaging import Facts, prepare
 from ..settings import ImagePolicy
 from .examining import answer_to
 from .job import Answer, Job
@@ -42,6 +42,13 @@ class ThreadDecoder:
         future: asyncio.Future[Facts] = asyncio.get_running_loop().create_future()
         self.take(Job(body, content_type, whole, future))
         return await future
+
+    async def prepare(self) -> None:
+        """Load what decodes. Raises SettingsError where the policy demands what is not installed."""
+        await asyncio.to_thread(prepare, self._policy)
+
+    def begin(self, pictures: int) -> None:
+        """So many pictures may come soon: threads need no time to start."""
 
     def take(self, job: Job) -> None:
         """Have a job done; its future tells."""

@@ -4,7 +4,7 @@ And bytes -> bytes: pictures of one size in one encoding for exports, of one for
 """
 
 from .conversion import Conversion, Converted, Encoding, convert
-from .examine import examine, prepare
+from .examine import check, examine, prepare
 from .facts import EXTENSIONS, Facts
 from .mean import MeanPicture
 from .perceptual import looks, need_hashes
@@ -19,6 +19,7 @@ __all__ = [
     "Facts",
     "MeanPicture",
     "ResizeMode",
+    "check",
     "convert",
     "examine",
     "looks",

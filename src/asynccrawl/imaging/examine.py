@@ -113,6 +113,11 @@ def prepare(policy: ImagePolicy = _DEFAULT, threads: int | None = None) -> None:
         AvifImagePlugin.DEFAULT_MAX_THREADS = threads
 
 
+def check(policy: ImagePolicy) -> None:
+    """Raises SettingsError where the policy demands what is not installed, as `prepare` does; loads nothing."""
+    turbo.check(policy.turbo)
+
+
 def _recognised(head: bytes, policy: ImagePolicy, content_type: str | None) -> str:
     name = sniff(head)
     if name in policy.formats:

@@ -8,6 +8,7 @@ bytes) are of good pictures too; then it has no opinion, and the other decoder d
 from __future__ import annotations
 
 import functools
+import importlib.util
 import re
 from typing import Any
 
@@ -16,6 +17,7 @@ from .buffer import Buffer
 
 _DAMAGE = re.compile(r"premature end|bad Huffman code|bad arithmetic|instead of RST|corrupt progressive", re.IGNORECASE)
 """libjpeg-turbo's warnings (jerror.h) of data that are not there, or not right."""
+_MISSING = "turbo is on, and simplejpeg is not installed: pip install 'asynccrawl[turbo]'"
 
 
 @functools.cache
@@ -32,8 +34,14 @@ def usable(wish: str) -> bool:
     if wish == "off":
         return False
     if wish == "on" and _module() is None:
-        raise SettingsError("turbo is on, and simplejpeg is not installed: pip install 'asynccrawl[turbo]'")
+        raise SettingsError(_MISSING)
     return _module() is not None
+
+
+def check(wish: str) -> None:
+    """Raises SettingsError like `usable`, and loads nothing: for those who have others decode."""
+    if wish == "on" and importlib.util.find_spec("simplejpeg") is None:
+        raise SettingsError(_MISSING)
 
 
 def verdict(data: Buffer) -> str | bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,11 +102,15 @@ class Sample:
         if self.data is not None:
             return self.data
         assert self.path is not None
+        import asyncio  # heavy, and of no use in decoder processes
+
         return await asyncio.to_thread(self.path.read_bytes)
 
     async def discard(self) -> None:
         """Remove a spooled body that no sink will take."""
         if self.temporary and self.path is not None:
+            import asyncio
+
             await asyncio.to_thread(self.path.unlink, missing_ok=True)
 
 
