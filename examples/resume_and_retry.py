@@ -34,7 +34,7 @@ async def main(directory: Path) -> None:
     def answer(request: object) -> Answer:
         if server.audit.count() >= RECORDS // 2:
             half_way.set()
-        return Answer(picture(seed=7), delay=0.2)
+        return Answer(picture(seed=7), delay=0.05)
 
     async with ImageServer(hosts=2) as server:
         server.route(answer)

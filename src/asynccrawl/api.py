@@ -8,14 +8,16 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from .models import Request, Result, Sample
-from .opening import open_crawl, open_stream
-from .recorder import OnOutcome
-from .report import Report
 from .settings import Settings
-from .sinks import Sink
+
+if TYPE_CHECKING:
+    from .recorder import OnOutcome
+    from .report import Report
+    from .sinks import Sink
 
 Item = str | tuple[str, str] | Request
 Urls = str | os.PathLike[str] | Iterable[Item] | AsyncIterable[Item]
@@ -44,8 +46,10 @@ async def crawl(
     Cancelled, it records what is validated and re-raises within two seconds. Installs no signal handlers, configures
     no logging, works under any asyncio event loop.
     """
-    async with open_crawl(urls, dest, _with(settings, concurrency), sink, on_outcome) as job:
-        return await job.run()
+    opening = await asyncio.to_thread(_opening)
+    async with opening.open_crawl(urls, dest, _with(settings, concurrency), sink, on_outcome) as job:
+        report: Report = await job.run()
+        return report
 
 
 def crawl_sync(
@@ -77,12 +81,20 @@ async def stream(
     A slow consumer pauses fetching; leaving the loop ends the crawl (use `contextlib.aclosing` to have it end at
     once). A sample's temporary `path` lasts until the next item. Arguments and errors are those of `crawl`.
     """
-    async with open_stream(urls, _with(settings, concurrency)) as job, aclosing(job.results()) as batches:
+    opening = await asyncio.to_thread(_opening)
+    async with opening.open_stream(urls, _with(settings, concurrency)) as job, aclosing(job.results()) as batches:
         async for batch in batches:
             for result in batch:
                 yield result
                 if isinstance(result, Sample):
                     await result.discard()
+
+
+def _opening() -> ModuleType:
+    """Imported in a thread: it takes a tenth of a second, for which the caller's event loop should not stand still."""
+    from . import opening
+
+    return opening
 
 
 def _with(settings: Settings | None, concurrency: int | None) -> Settings:

@@ -46,7 +46,9 @@ class _Lazy(click.Group):
         """The command of that name, imported now."""
         if cmd_name not in _COMMANDS:
             return None
+        gc.disable()  # little of what is imported is garbage, and looking for it takes 0.02 s
         module = importlib.import_module(f".{_COMMANDS[cmd_name]}", __package__)
+        gc.enable()
         command: click.Command = module.command
         starting.unwind()
         return command
