@@ -12,6 +12,7 @@ import pytest
 
 import asynccrawl as ac
 from asynccrawl.errors import ListError
+from asynccrawl.expectation import check_expected
 from asynccrawl.settings import ListOptions
 from asynccrawl.sources import Entry, open_list
 from asynccrawl.testing import Answer, ImageServer, picture
@@ -135,6 +136,12 @@ async def test_what_is_spilled_and_what_is_tried_again_keeps_its_hash(server: Im
     assert server.audit.count() == before
     assert (await command("crawl", listed, dest, *OPEN))[0] == 0
     assert server.audit.count() == before + 75 and "150 of 150 records saved" in (await command("report", dest))[1]
+
+
+async def test_a_spooled_body_that_cannot_be_read_is_the_disks_fault(tmp_path: Path):
+    request = ac.Request("http://h/1", md5=md5(A))
+    with pytest.raises(ac.StorageError, match="what was kept there for now cannot be read: No such file"):
+        await check_expected(request, tmp_path / "gone", sha256(A))
 
 
 async def test_a_file_without_a_row_is_adopted_only_if_it_is_the_one(server: ImageServer, dest: Path):

@@ -23,7 +23,7 @@ from asynccrawl.imaging.ends import extent_of
 from asynccrawl.imaging.extent import CutShort
 from asynccrawl.models import Reason
 from asynccrawl.settings import ImagePolicy
-from asynccrawl.testing import html_page, picture, placeholder
+from asynccrawl.testing import handmade, html_page, picture, placeholder
 from asynccrawl.testing.damage import damaged
 from asynccrawl.testing.encodings import encoded
 
@@ -306,3 +306,25 @@ def test_frames_and_packed_rows_stay_within_the_picture():
     assert reason(bytes(packed)) is None
     packed[int.from_bytes(packed[10:14], "little")] = 200  # a run that is longer than a row
     assert reason(bytes(packed)) is Reason.CORRUPT
+
+
+def test_a_tiff_of_unknown_pixels_is_no_damage():
+    """64 bits a sample, as scientists store them; of later pages nothing is asked."""
+    values = struct.pack("<8d", *range(8))
+    tags = [(256, 3, [4]), (257, 3, [2]), (258, 3, [64]), (259, 3, [1]), (262, 3, [1]), (273, 4, [8]), (277, 3, [1]),
+            (278, 3, [2]), (279, 4, [64]), (339, 3, [3])]  # fmt: skip
+    data = handmade.tiff(values, tags)
+    with pytest.raises(InvalidImage, match="of a kind that no decoder here knows") as caught:
+        examine(data, ImagePolicy())
+    assert caught.value.reason is Reason.UNSUPPORTED_FORMAT
+    cut = data.replace(struct.pack("<HHII", 279, 4, 1, 64), struct.pack("<HHII", 279, 4, 1, 640))
+    with pytest.raises(InvalidImage) as caught:
+        examine(cut, ImagePolicy())
+    assert caught.value.reason is Reason.CORRUPT
+    first = bytearray(picture("tiff", (4, 2), mode="L"))
+    order, at = "<", struct.unpack("<I", first[4:8])[0]
+    count = struct.unpack("<H", first[at : at + 2])[0]
+    first[at + 2 + 12 * count : at + 6 + 12 * count] = struct.pack(order + "I", len(first) + len(first) % 2)
+    second = handmade.tiff(values, tags)[8 + len(values) :]
+    facts = examine(bytes(first) + bytes(len(first) % 2) + second, ImagePolicy())
+    assert (facts.mode, facts.meta and facts.meta["frames"]) == ("L", 2)

@@ -115,9 +115,9 @@ def peak(pid: int) -> int:
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
-OTHERS_DIFFER = ("gif", "avif", "tiff tiles")
-"""What OpenCV does not judge: its reader of GIF knows no extensions but two and minds the background, it decodes AV1 by
-libaom, where Pillow has dav1d, and it reads no tiles of eight bits but square ones.
+OTHERS_DIFFER = ("gif", "avif")
+"""What OpenCV does not judge: its reader of GIF minds unused numbers and codes behind the last pixel, and it decodes
+AV1 by libaom, which minds damage that dav1d, Pillow's, covers up.
 """
 
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from pathlib import Path
 
-from .errors import InvalidImage
+from .errors import InvalidImage, storage_error
 from .models import Reason, Request
 
 _NAMES = {"sha256": "SHA-256", "md5": "MD5"}
@@ -15,7 +15,7 @@ _NAMES = {"sha256": "SHA-256", "md5": "MD5"}
 async def check_expected(request: Request, body: bytes | Path, sha256: str) -> None:
     """Compare a body with the hashes in `request`, if there are any; `sha256` is the body's own, in lower case.
 
-    Raises InvalidImage (hash_mismatch), and OSError when a spooled body cannot be read.
+    Raises InvalidImage (hash_mismatch), and StorageError for a spooled body that cannot be read.
     """
     if request.sha256 is not None:
         _compare("sha256", request.sha256, sha256)
@@ -32,5 +32,8 @@ def _compare(kind: str, expected: str, found: str) -> None:
 def _md5(body: bytes | Path) -> str:
     if isinstance(body, bytes):
         return hashlib.md5(body, usedforsecurity=False).hexdigest()
-    with body.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    try:
+        with body.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise storage_error(body, "what was kept there for now cannot be read", error) from error

@@ -109,8 +109,9 @@ class Answers:
 
 
 def _parsed(text: bytes) -> Any:
-    said = json.loads(text)
-    json.dumps(said, ensure_ascii=False).encode()  # lone surrogates, which JSON can spell and UTF-8 cannot, end here
+    said = json.loads(text.decode())
+    if b"\\u" in text:  # lone surrogates, which JSON can spell and UTF-8 cannot, end here
+        json.dumps(said, ensure_ascii=False).encode()
     return said
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _DEFAULT = ImagePolicy()
 _CONVERTED = {"jpg": "jpeg", "png": "png", None: None}
 """What is converted to -> the format that needs no conversion."""
+_NO_SUCH_PIXELS = "unknown pixel mode"
+"""What Pillow says of a TIFF that is no worse for having 64 bits a sample, say. Pages after the first are not asked."""
 _END_OF_JPEG = b"\xff\xd9"
 """Where a JPEG that decodes ends in this, it is whole: no scan can hold that marker."""
 
@@ -154,7 +156,7 @@ def _looked_at(format_: str, data: Buffer, policy: ImagePolicy, served: Served |
 
 
 def _decoded(format_: str, data: Buffer, policy: ImagePolicy, served: Served | None) -> Look:
-    with opener(format_)(_file(data)) as image:
+    with _opened(format_, data) as image:
         width, height, mode = image.width, image.height, image.mode
         check_size(width, height, policy)
         # The structure before the pixels: it is cheaper, and most of what is cut needs no decoding to be found out.
@@ -169,6 +171,17 @@ def _decoded(format_: str, data: Buffer, policy: ImagePolicy, served: Served | N
         turned = format_ == "tiff"  # by Pillow, when it loads
         made = recode(image, 1 if turned else meta["orientation"], str(policy.convert), served) if served else None
         return Look(width, height, mode, note, meta, made)
+
+
+def _opened(format_: str, data: Buffer) -> ImageFile:
+    try:
+        return opener(format_)(_file(data))
+    except SyntaxError as error:
+        if format_ != "tiff" or _NO_SUCH_PIXELS not in str(error):
+            raise
+    extent_of(format_, data)
+    check_rules(format_, data)
+    raise InvalidImage(Reason.UNSUPPORTED_FORMAT, "its pixels are of a kind that no decoder here knows")
 
 
 def _decoded_jpeg(data: Buffer, policy: ImagePolicy, strict: bool, served: Served | None) -> Look:

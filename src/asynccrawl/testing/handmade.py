@@ -138,7 +138,7 @@ def _rle(row: Sequence[int], bits: int) -> bytes:
     return b"".join(pairs) + b"\0\0"
 
 
-def tiled_tiff(image: Image.Image, side: int = 16) -> bytes:
+def tiled_tiff(image: Image.Image, side: int = 32) -> bytes:
     """An RGB TIFF in tiles of `side` x `side` pixels (a multiple of 16), uncompressed."""
     across, down = -(-image.width // side), -(-image.height // side)
     tiles = [
