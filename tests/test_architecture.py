@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "building": BASE | {"subset", "sinks", "ledger", "imaging"},
     "reviewing": BASE | {"ledger", "recorder", "screening", "sinks"},
     "verifying": BASE | {"sinks", "ledger"},
-    "near": BASE | {"imaging", "ledger"},
+    "near": BASE | {"imaging", "ledger", "sinks"},
     "planning": BASE | {"sources", "admission", "report", "subset"},
     "api": MIDDLE | {"recorder", "job", "opening"},
     "cli": MIDDLE

@@ -27,10 +27,12 @@ from asynccrawl.imaging import looks
 from asynccrawl.ledger import FILE_NAME, Lock, near_groups, reading
 from asynccrawl.near import Nearness, group_near, read_groups
 from asynccrawl.near.neighbours import MARGIN, components
+from asynccrawl.sinks import ShardBounds
 from asynccrawl.testing import Answer, ImageServer
 from asynccrawl.testing.photographs import originals
 
 from .conftest import LOOPBACK
+from .loading import read_shards
 from .test_cli import command
 from .test_crawl import in_thread
 
@@ -172,6 +174,29 @@ async def test_an_export_keeps_what_looks_alike_on_one_side(server: ImageServer,
         return [{path.stem for path in (root / side).rglob("*.*")} for side in ("train", "val")]
 
     assert in_thread(names, tmp_path / "sub") == in_thread(names, tmp_path / "out"), "as the export has them"
+
+
+@pytest.mark.slow  # processes are started to look at what two shards hold
+async def test_shards_are_grouped_and_kept_on_one_side_too(server: ImageServer, dest: Path, tmp_path: Path):
+    bodies = in_thread(
+        lambda: {f"n_{n}_{kind}": data for n, image in enumerate(photographs()) for kind, data in kin(image).items()}
+    )
+    server.route(lambda request: Answer(bodies[request.path[1:]]))
+    urls = [(name, server.url(f"/{name}")) for name in bodies]
+    await ac.crawl(urls, dest, settings=LOOPBACK, sink=ac.WebDatasetSink(dest, bounds=ShardBounds(count=50)))
+    assert len(in_thread(lambda: list(dest.glob("*.tar")))) == 2
+    assert in_thread(group_near, dest) == Nearness(pictures=80, flat=0, groups=8, alike=80, across=0)
+    code, out, err = await command("export", dest, tmp_path / "out", "--format", "webdataset", "--val", "40")
+    assert code == 0, out + err
+
+    def sides() -> list[set[str]]:
+        found = (read_shards(tmp_path / "out", f"{split}-*.tar") for split in ("train", "val"))
+        return [{one["__key__"].rpartition("_")[0] for one in side} for side in found]
+
+    train, val = in_thread(sides)
+    assert train and val and not train & val, "whole families, on both sides"
+    in_thread((dest / "000001.tar").unlink)
+    assert in_thread(group_near, dest).pictures == 80, "what was looked at stays in the ledger"
 
 
 def test_where_it_cannot_work_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

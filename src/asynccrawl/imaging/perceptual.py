@@ -35,8 +35,11 @@ def need_hashes() -> None:
         raise SettingsError(f"{_MISSING} ({error})") from error
 
 
-def looks(file: Path) -> str | None:
-    """The hashes of a picture, 32 hexadecimal digits; None where it is flat, or cannot be opened or decoded."""
+def looks(file: Path | bytes) -> str | None:
+    """The hashes of a picture, 32 hexadecimal digits; None where it is flat, or cannot be opened or decoded.
+
+    file: its path, or its bytes.
+    """
     import imagehash
 
     try:
@@ -48,7 +51,7 @@ def looks(file: Path) -> str | None:
     return f"{imagehash.phash(grey)}{imagehash.dhash(grey)}"
 
 
-def _small(file: Path) -> Image:
+def _small(file: Path | bytes) -> Image:
     from PIL import ImageOps
 
     with opened(file) as data, open_picture(data, FORMATS) as image:

@@ -9,8 +9,9 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from ..errors import SettingsError
 from ..imaging import looks, need_hashes
 from ..ledger import Near, Unseen
+from ..sinks import in_shard, stored_bytes
 
 DISTANCE = 10
 """Bits of 64 in which pictures that look alike may differ. benchmarks/near.py says how many are found, and how many are
@@ -80,8 +82,18 @@ def _look(near: Near, root: Path, advance: Callable[[int], None], processes: int
 
 
 def _looks(pool: Executor | None, root: Path, page: Sequence[Unseen]) -> Iterator[str | None]:
-    files = [root / one.path for one in page]
-    return map(looks, files) if pool is None else pool.map(looks, files, chunksize=_CHUNK)
+    look, paths = partial(_look_at, root), [one.path for one in page]
+    return map(look, paths) if pool is None else pool.map(look, paths, chunksize=_CHUNK)
+
+
+def _look_at(root: Path, path: str) -> str | None:
+    """What the picture `path` looks like, which may be in a shard. Runs in a process of its own."""
+    if not in_shard(path):
+        return looks(root / path)
+    with suppress(OSError):  # a picture that cannot be read counts as flat, as a file of its own does
+        data = stored_bytes(root, path)
+        return None if data is None else looks(data)
+    return None
 
 
 @contextmanager

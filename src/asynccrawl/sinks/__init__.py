@@ -1,7 +1,17 @@
 """Where pictures go. One layout a file, its reader beside it; the crawl speaks to all of them through `Sink`."""
 
 from .adapters import can_remove, close_sink, read_from, remove_from, suits_a_crawl, write_to
-from .checking import Finding, check_file, in_shard, put_aside, read_file, read_head, rename, surplus_files
+from .checking import (
+    Finding,
+    check_file,
+    in_shard,
+    put_aside,
+    read_file,
+    read_head,
+    rename,
+    stored_bytes,
+    surplus_files,
+)
 from .columns import Column
 from .directory import DirectorySink
 from .directory_reader import read_directory
@@ -74,6 +84,7 @@ __all__ = [
     "shard_at",
     "shards_in",
     "splits_of",
+    "stored_bytes",
     "suits_a_crawl",
     "surplus_files",
     "write_mean",
