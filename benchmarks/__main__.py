@@ -1,8 +1,9 @@
 """The benchmark suite: `python -m benchmarks [SCENARIO ...] [--quick] [--out DIR] [--dest DIR]`.
 
 Without names: `throughput` (beside what people would use instead, on the disk and in memory), `overhead` (what each of
-our layers costs alone) and `scaling`. By name also the others: politeness, yield_, isolation (servers that fail),
-frontier, kit, sorted_list, and more; each is a file beside this one and says what it does with --help.
+our layers costs alone), `start` (what a command costs before its first picture) and `scaling`. By name also the others:
+politeness, yield_, isolation (servers that fail), frontier, kit, sorted_list, and more; each is a file beside this one
+and says what it does with --help.
 
 The programs that we are compared with are set up first, in an environment of their own; those that cannot be had are
 rows that say so. --out (default: benchmark-results) gets a JSON file a scenario, with machine, versions and commit, and
@@ -39,6 +40,7 @@ def standard(given: argparse.Namespace) -> list[Run]:
     if not given.quick:
         runs.append(("throughput-disk-110", "throughput", [*sized, "--size", "110", "--dest", str(given.dest)]))
     runs.append(("overhead", "overhead", ["--scale", "0.2", "--rounds", "1"] if given.quick else []))
+    runs.append(("start", "start", ["--rounds", "3", "--records", "100000"] if given.quick else []))
     runs.append(("scaling", "scaling", ["--quick", "concurrency", "latency"] if given.quick else []))
     return runs
 
@@ -61,7 +63,7 @@ def run(one: Run, out: Path, environment: dict[str, str]) -> bool:
     """Run a scenario, with its table on our own output; returns whether it succeeded."""
     name, scenario, flags = one
     print(f"\n--- {name}: python benchmarks/{scenario}.py {' '.join(flags)}", flush=True)
-    if scenario in ("throughput", "overhead", "scaling"):
+    if scenario in ("throughput", "overhead", "start", "scaling"):
         flags = [*flags, "--json", str(out / f"{name}.json")]
     command = [sys.executable, str(HERE / f"{scenario}.py"), *flags]
     return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode == 0

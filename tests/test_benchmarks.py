@@ -104,6 +104,17 @@ def test_our_package_is_compiled_before_it_is_measured(monkeypatch: pytest.Monke
     assert cached.is_file()
 
 
+@pytest.mark.slow  # whole commands are started
+def test_start_measures_every_command(tmp_path: Path):
+    out = ran("start.py", "--rounds", 1, "--records", 200, "--json", tmp_path / "figures.json")
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == [
+        "python", "import asynccrawl", "asynccrawl --version", "crawl of 1", "crawl of 100", "crawl of 100, finished",
+        "200 records",
+    ]  # fmt: skip
+    assert all(row["name"] in out and 0 < row["least"] <= row["seconds"] for row in rows)
+
+
 def test_mutation_counts_verdicts():
     out = ran("mutation.py", "--seconds", 2, "--only", "png,gif", "--processes", 1)
     assert re.search(r"^[\d,]+ variants, seed 0, 1 decoder processes, 2 s$", out, re.MULTILINE)
