@@ -106,7 +106,7 @@ def show(rows: list[Row], told: dict[str, Any]) -> list[dict[str, Any]]:
     base = figures.get(REFERENCE, {}).get("rate")
     for row in rows:
         if row.peer.name not in figures:
-            print(f"{row.peer.name:<28}not installed: {row.peer.install}")
+            print(f"{row.peer.name:<28} not installed: {row.peer.install}")
             continue
         made = figures[row.peer.name]
         spread = f"({made['least']:.0f} to {made['most']:.0f})"
