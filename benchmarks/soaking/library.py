@@ -41,6 +41,12 @@ class NullDecoder:
 
     def __init__(self, *_: Any) -> None: ...
 
+    async def prepare(self) -> None:
+        """Nothing to load."""
+
+    def begin(self, pictures: int) -> None:
+        """Nothing to start."""
+
     async def examine(self, *_: Any, **__: Any) -> Facts:
         """The same facts."""
         return FACTS
@@ -59,7 +65,7 @@ def descriptors() -> int:
 
 
 async def main() -> None:
-    opening.HttpFetcher, opening.open_decoder = NullFetcher, NullDecoder  # type: ignore[misc,assignment]
+    opening._fetcher, opening.open_decoder = lambda: NullFetcher, NullDecoder  # type: ignore[assignment,return-value]
     before = {"tasks_before": len(asyncio.all_tasks()), "descriptors_before": descriptors()}
     sink = asynccrawl.NullSink()
     report = await asynccrawl.crawl(sys.argv[1], sys.argv[2], sink=sink)
