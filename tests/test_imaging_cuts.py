@@ -20,6 +20,7 @@ from PIL import Image
 from asynccrawl.errors import InvalidImage
 from asynccrawl.imaging import examine
 from asynccrawl.imaging.ends import extent_of
+from asynccrawl.imaging.jpeg.structure import read_header
 from asynccrawl.models import Reason
 from asynccrawl.settings import ImagePolicy
 from asynccrawl.testing.damage import DAMAGES, damaged, mutants
@@ -178,3 +179,24 @@ def test_what_is_kept_of_mutants_opens_in_pillow_and_in_opencv(format_: str):
 def test_what_is_whole_opens_in_opencv_too():
     lacking = {name for name in NAMES if cv2.imdecode(np.frombuffer(PICTURES[name], np.uint8), -1) is None}
     assert lacking == set(), "PILLOW_ALONE is about damage"
+
+
+@pytest.mark.slow  # a thousand decodes
+@pytest.mark.parametrize("name", ["jpeg", "jpeg grey", "jpeg progressive", "jpeg restarts in blocks"])
+def test_what_is_told_without_pillow_is_what_pillow_tells(name: str):
+    """A plain JPEG is not opened where the strict decoder is there. Whatever its headers say, Pillow agrees."""
+    data = PICTURES[name]
+    start, kept = read_header(data).scans[0].start, 0
+    assert read_header(data).plain_mode and not read_header(PICTURES["jpeg icc"]).plain_mode
+    for at in range(2, start):
+        for value in (0, 1, 2, 0x11, data[at] ^ 1, 0xE1, 0xFF):
+            mutant = data[:at] + bytes([value]) + data[at + 1 :]
+            try:
+                facts = examine(mutant, POLICIES["on"])
+            except InvalidImage:
+                continue
+            kept += 1
+            with Image.open(io.BytesIO(mutant)) as image:
+                image.load()
+                assert (image.mode, *image.size) == (facts.mode, facts.width, facts.height), (at, value)
+    assert kept > 100

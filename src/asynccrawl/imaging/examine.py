@@ -19,7 +19,7 @@ from .ends import extent_of
 from .extent import Extent
 from .facts import EXTENSIONS, Facts
 from .formats import opener
-from .metadata import metadata
+from .metadata import metadata, plain_metadata
 from .recoding import Recoded, recode
 from .rules import check_rules
 from .sniff import HEAD_BYTES, PICTURES, sniff
@@ -188,19 +188,29 @@ def _decoded_jpeg(data: Buffer, policy: ImagePolicy, strict: bool, served: Serve
     layout, stand_in = jpeg.prepare(data, strict)
     width, height = layout.size
     check_size(width, height, policy)
+    if strict and served is None and (plain := layout.plain_mode):
+        # Opening it with Pillow would tell nothing more.
+        note = _behind(data, policy)
+        if jpeg.decodes(data, layout):
+            return Look(width, height, plain, note, plain_metadata(policy.exif))
+        strict = False
+        layout, stand_in = jpeg.prepare(data, strict)
     with opener("jpeg")(_file(stand_in)) as image:
         mode, meta = image.mode, metadata(image, 1, policy.exif)
-        several = "mp" in image.info
-        extent = Extent(len(data))
-        if several or policy.strict_end or data[-2:] != _END_OF_JPEG:
-            extent = extent_of("jpeg", data)
-        note = _trailing(extent, data, policy)
+        note = _behind(data, policy, several="mp" in image.info)
         jpeg.check(image, data, layout, strict)
     if served is None:
         return Look(width, height, mode, note, meta)
     with opener("jpeg")(_file(data)) as image:  # what was checked may be scaled
         image.load()
         return Look(width, height, mode, note, meta, recode(image, meta["orientation"], str(policy.convert), served))
+
+
+def _behind(data: Buffer, policy: ImagePolicy, several: bool = False) -> str | None:
+    """A note where bytes follow the end of a JPEG; where there may be several pictures, behind the first."""
+    if not several and not policy.strict_end and data[-2:] == _END_OF_JPEG:
+        return None
+    return _trailing(extent_of("jpeg", data), data, policy)
 
 
 def _file(data: Buffer) -> IO[bytes]:

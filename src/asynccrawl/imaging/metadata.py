@@ -34,6 +34,12 @@ def metadata(image: ImageFile, frames: int, exif: bool) -> dict[str, Any]:
     return found
 
 
+def plain_metadata(exif: bool) -> dict[str, Any]:
+    """The `meta` of a picture that says nothing."""
+    found: dict[str, Any] = {"frames": 1, "orientation": 1, "icc": False}
+    return found | {"exif": None} if exif else found
+
+
 def _pictures(image: ImageFile) -> int:
     """How many pictures an MPO says it has (CIPA DC-007, 5.2.3.2); 0 where it is none."""
     listed: dict[int, Any] = image._getmp() if "mp" in image.info else {}  # type: ignore[attr-defined]

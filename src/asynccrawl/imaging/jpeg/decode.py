@@ -59,19 +59,21 @@ def prepare(data: Buffer, strict: bool) -> tuple[Layout, Buffer]:
     return layout, _taller(data, layout)
 
 
-def check(image: ImageFile, data: Buffer, layout: Layout, strict: bool) -> None:
-    """Decode a JPEG that was opened as `prepare` said. Raises CutShort, and whatever Pillow raises."""
-    interval = layout.scans[0].interval
-    if layout.many or interval:
-        layout = read(data)
-        _check_restarts(data, layout)
-        if lacking := missing_scan(layout):
-            raise CutShort(lacking)
-    opinion = turbo.verdict(data) if strict else False
+def decodes(data: Buffer, layout: Layout) -> bool:
+    """Whether the extra `turbo` decodes a JPEG without a warning; False where it has no opinion. Raises CutShort."""
+    _whole(data, layout)
+    opinion = turbo.verdict(data)
     if isinstance(opinion, str):
         raise CutShort(opinion)
-    if opinion:
+    return opinion
+
+
+def check(image: ImageFile, data: Buffer, layout: Layout, strict: bool) -> None:
+    """Decode a JPEG that was opened as `prepare` said. Raises CutShort, and whatever Pillow raises."""
+    if strict and decodes(data, layout):
         return
+    layout = _whole(data, layout)
+    interval = layout.scans[0].interval
     if layout.many:
         _by_scans(image, data, layout)
     elif interval:
@@ -81,6 +83,17 @@ def check(image: ImageFile, data: Buffer, layout: Layout, strict: bool) -> None:
             _at_once(taller, data, layout)
     else:
         _at_once(image, data, layout)
+
+
+def _whole(data: Buffer, layout: Layout) -> Layout:
+    """The layout of all of a picture that has several scans or restart markers, none of which is missing."""
+    if not (layout.many or layout.scans[0].interval):
+        return layout
+    layout = read(data)
+    _check_restarts(data, layout)
+    if lacking := missing_scan(layout):
+        raise CutShort(lacking)
+    return layout
 
 
 def _at_once(image: ImageFile, data: Buffer, layout: Layout) -> None:

@@ -11,6 +11,7 @@ from ..extent import CutShort, Extent
 
 SOF = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 DHT, SOI, EOI, SOS, DQT, DNL, DRI, TEM = 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD, 0x01
+APP0, COM = 0xE0, 0xFE
 SEQUENTIAL = frozenset({0xC0, 0xC1})
 PROGRESSIVE = frozenset({0xC2, 0xCA})
 ARITHMETIC = frozenset({0xC9, 0xCA})
@@ -21,6 +22,9 @@ _ANY_MARKER = re.compile(rb"\xff\xff*([\x01-\xfe])")
 """Any marker may have bytes of 0xFF before it, which are none of the data. (A pattern that begins with one literal byte
 is searched for at the speed of memory.)
 """
+_PLAIN_MODES = {1: "L", 3: "RGB"}
+_JFIF, _JFIF_BYTES = b"JFIF\0", 16
+"""How JFIF's segment begins, and its least length."""
 _BARE = frozenset({TEM, SOI, *range(0xD0, 0xD8)})
 
 
@@ -80,7 +84,8 @@ class Layout:
     """What has been read of a JPEG.
 
     `ends`: where each scan's data end; `restarts`: offsets of its restart markers; `quantisation`: offsets of those
-    tables' segments; `headers`: from and to where all segments with tables reach; `end`: behind the end marker.
+    tables' segments; `headers`: from and to where all segments with tables reach; `told`: there are segments that tell
+    more, such as EXIF; `end`: behind the end marker.
     """
 
     frame: Frame | None = None
@@ -91,7 +96,14 @@ class Layout:
     headers: list[tuple[int, int]] = field(default_factory=list)
     interval: int = 0
     codes: tuple[bytes, ...] = ()
+    told: bool = False
     end: int = 0
+
+    @property
+    def plain_mode(self) -> str | None:
+        """The mode of a picture that says nothing of itself but its pixels; None where Pillow has to look."""
+        frame = self.frame
+        return None if self.told or frame is None or frame.bits != 8 else _PLAIN_MODES.get(len(frame.components))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -175,6 +187,8 @@ def _segment(data: Buffer, at: int, layout: Layout) -> int:
         layout.headers.append((at - 2, end))
     elif marker == DRI:
         layout.interval = int.from_bytes(data[at + 2 : at + 4], "big")
+    elif marker != COM and not (marker == APP0 and length >= _JFIF_BYTES and data[at + 2 : at + 7] == _JFIF):
+        layout.told = True
     return end
 
 
