@@ -40,10 +40,11 @@ PER_LABEL = 4
 
 _BLOCK = re.compile(r"(?:^<!-- file (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXITS = re.compile(r"# exits (\d+)")
+_OTHERS = re.compile(r"^(?:import|from) (?:datasets|webdataset)\b", re.MULTILINE)
+"""Packages that warn of one thing or another, as others' Pythons and versions have it."""
 _PROGRAM = """\
-import sys, warnings
-warnings.simplefilter("error")
-warnings.simplefilter("ignore", ResourceWarning)  # the readers of others leave the closing of files to the collector
+import warnings
+warnings.simplefilter({filter!r})
 import asynccrawl
 asynccrawl.Network.__init__.__kwdefaults__["allow_net"] = ("127.0.0.0/8",)
 asynccrawl.Settings.__init__.__kwdefaults__["network"] = asynccrawl.Network()
@@ -180,7 +181,8 @@ class Page:
         return ended.stdout
 
     def _python(self, text: str) -> None:
-        words = [sys.executable, "-c", _PROGRAM + text]
+        before = _PROGRAM.format(filter="ignore" if _OTHERS.search(text) else "error")
+        words = [sys.executable, "-c", before + text]
         kept = {"HF_HOME": str(self.directory / ".cache"), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
         ended = subprocess.run(
             words, cwd=self.directory, env=os.environ | kept, capture_output=True, text=True, check=False, timeout=50

@@ -13,7 +13,9 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from asynccrawl.building import FORMATS
 from asynccrawl.cli.main import EXIT_BUG, EXIT_BUSY, EXIT_FOUND, EXIT_STORAGE, EXIT_USAGE
@@ -51,7 +53,15 @@ def listed(page: Page, site: ImageServer) -> None:
         page.means[shown] = digest(picture_of(path)).hexdigest()
 
 
+def captioned(page: Page, site: ImageServer) -> None:
+    """A table as LAION has them."""
+    urls = [site.url(f"/photos/{n}.jpg", n) for n in range(4)]
+    rows = {"URL": urls, "TEXT": [f"picture {n}" for n in range(4)], "WIDTH": [64] * 4}
+    parquet.write_table(pyarrow.table(rows), page.directory / "laion.parquet")
+
+
 PREPARED: dict[str, Callable[[Page, ImageServer], None]] = {
+    "docs/captions.md": captioned,
     "docs/duplicates.md": listed,
     "docs/formats.md": crawled,
     "docs/ledger.md": crawled,
@@ -60,6 +70,13 @@ PREPARED: dict[str, Callable[[Page, ImageServer], None]] = {
     "docs/subsets.md": crawled,
 }
 """What has to be there before a page is read, beside the list `ilsvrc12_urls.txt`."""
+
+
+def captions(page: Page) -> None:
+    assert "4 of 4 records saved" in page.said["asynccrawl crawl laion.parquet laion --url-col URL"]
+    page.shell("asynccrawl manifest laion")
+    rows = [json.loads(line) for line in page.said["asynccrawl manifest laion"].splitlines()]
+    assert [row["extra"] for row in rows] == [{"TEXT": f"picture {n}", "WIDTH": 64} for n in range(4)]
 
 
 def duplicates(page: Page) -> None:
@@ -89,6 +106,7 @@ def readme(page: Page) -> None:
 
 PROVED: dict[str, Callable[[Page], None]] = {
     "README.md": readme,
+    "docs/captions.md": captions,
     "docs/duplicates.md": duplicates,
     "docs/ledger.md": ledger,
     "docs/placeholders.md": placeholders,
