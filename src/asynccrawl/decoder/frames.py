@@ -15,7 +15,6 @@ import os
 import struct
 import types
 import typing
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +55,8 @@ def answer_of(answer: Answer) -> list[bytes]:
     if isinstance(answer, InvalidImage):
         verdict = EXHAUSTED if isinstance(answer, Undecodable) else REFUSED
         return _framed(verdict, [answer.reason.value, answer.detail], b"")
-    values = {field.name: getattr(answer, field.name) for field in fields(answer)}
-    blob = next((name for name, value in values.items() if isinstance(value, bytes)), None)
+    values = {name: getattr(answer, name) for name in _ALLOWED}
+    blob = next((name for name in _BLOBS if values[name] is not None), None)
     return _framed(FACTS, [values, blob], b"" if blob is None else values.pop(blob))
 
 
@@ -131,6 +130,7 @@ def _classes(hint: Any) -> tuple[type, ...]:
 
 
 _ALLOWED = {name: _classes(hint) for name, hint in typing.get_type_hints(Facts).items()}
+_BLOBS = tuple(name for name, allowed in _ALLOWED.items() if bytes in allowed)
 _SERVED = {name: _classes(hint) for name, hint in typing.get_type_hints(Served).items()}
 
 
