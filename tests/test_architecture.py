@@ -177,6 +177,14 @@ def test_importing_loads_neither_network_nor_pictures():
     assert not loaded_by("import asynccrawl") & {"asyncio", "aiohttp", "PIL", "sqlite3", "ssl", "dataclasses"}
 
 
+@pytest.mark.slow  # a decoder process is started
+@pytest.mark.parametrize("settings", ["image=ac.ImagePolicy(decode='none')", "processes=1"])
+def test_a_crawl_that_decodes_nothing_itself_loads_no_decoder(settings: str, tmp_path: Path):
+    code = f"import asynccrawl as ac; ac.crawl_sync([], {str(tmp_path / 'dest')!r}, settings=ac.Settings({settings}))"
+    loaded = loaded_by(code)
+    assert "aiohttp" in loaded and not loaded & {"PIL.Image", "simplejpeg", "numpy"}
+
+
 def test_each_name_is_found_and_listed_before_it_was_used():
     code = (
         "import asynccrawl as ac\n"

@@ -41,7 +41,7 @@ class NullDecoder:
 
     def __init__(self, *_: Any) -> None: ...
 
-    async def prepare(self) -> None:
+    async def prepare(self, whole: bool = False) -> None:
         """Nothing to load."""
 
     def begin(self, pictures: int) -> None:

@@ -51,6 +51,8 @@ class Recovery:
         """Check what is marked, and record what was stored. Raises StorageError."""
         await self._check_marked()
         await self._find_strays()
+        if self._strays:
+            await self._decoder.prepare(whole=True)
         after = -1
         while self._strays and (page := await self._ledger.waiting_strays(after, PAGE)):
             after = page[-1].ordinal

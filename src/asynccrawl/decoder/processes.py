@@ -81,7 +81,7 @@ class ProcessDecoder:
             await asyncio.to_thread(_read, body)
             raise Undecodable("its decoder could not read what was kept of it", retryable=True) from None
 
-    async def prepare(self) -> None:
+    async def prepare(self, whole: bool = False) -> None:
         """Raises SettingsError where the policy demands what is not installed; the children load what decodes."""
         await asyncio.to_thread(check, self._policy)
 
