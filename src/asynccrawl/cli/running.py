@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -28,6 +29,9 @@ DRAIN_SECONDS = 5.0
 """How long what is in flight may take to finish after the first signal."""
 _LAST_SECONDS, _LAST_SECONDS_AT_ONCE = 10.0, 1.8
 """How long the end itself may take after that, or after a second signal."""
+
+_YOUNG_OBJECTS = 20_000
+"""New objects that hold others, between two looks of the garbage collector. Python's own 700 are for short programs."""
 
 
 class Stopped(Exception):
@@ -87,6 +91,7 @@ async def _crawl(urls: str | Retry, dest: Path, settings: Settings, msg: float, 
     try:
         async with open_crawl(urls, dest, settings, None, _tell if verbose else None) as job:
             signals.watch(job)
+            _collect_rarely()
             progress = asyncio.create_task(show_progress(job, sys.stderr, msg))
             try:
                 report = await job.run()
@@ -118,3 +123,12 @@ def _raise_descriptor_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536) if hard >= 0 else 65_536, hard))
+
+
+def _collect_rarely() -> None:
+    """Have the garbage collector look at young objects less often, and never at what lives as long as we do.
+
+    Of a picture's objects nearly all go by themselves; looking for cycles among them took a tenth of our time.
+    """
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 50)

@@ -3,6 +3,5 @@
 from .engine import Engine, EngineSnapshot
 from .passing import Feed
 from .protocols import Backlog, Decoder, Fetcher
-from .state import BATCH
 
-__all__ = ["BATCH", "Backlog", "Decoder", "Engine", "EngineSnapshot", "Feed", "Fetcher"]
+__all__ = ["Backlog", "Decoder", "Engine", "EngineSnapshot", "Feed", "Fetcher"]

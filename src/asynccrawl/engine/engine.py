@@ -27,8 +27,9 @@ from ..robots import Robots
 from ..settings import Settings
 from .hosts import left_alone
 from .passing import Feed, Pass
+from .portion import Portion
 from .protocols import Backlog, Decoder, Fetcher
-from .state import BATCH, State
+from .state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Engine:
         self._state = State(settings, fetcher, decoder, clock, rng, frontier, quota=quota, pace=pace)
         self._state.robots = robots
         self._pass: Pass | None = None
+        self._portion = Portion()
 
     @property
     def frontier(self) -> Frontier:
@@ -82,8 +84,10 @@ class Engine:
         this = self._pass = Pass(self._state, feed, backlog)
         task = asyncio.create_task(this.go(), name="asynccrawl-engine")
         try:
-            while batch := await this.outbox.take(BATCH):
+            while batch := await this.outbox.take(self._portion.size):
+                began = self._state.clock()
                 yield batch
+                self._portion.dealt_with(len(batch), self._state.clock() - began)
             await task
         finally:
             task.cancel()

@@ -14,12 +14,12 @@ _NO_DESCRIPTOR_SECONDS = 0.1
 
 
 class Fetching:
-    """Carries a flight to its answer. `heard`: whether an answer has begun."""
+    """Carries a flight to its answer, in the task that makes it. `heard`: whether an answer has begun."""
 
     def __init__(self, state: State, flight: Flight) -> None:
         self._state = state
         self._flight = flight
-        self._scope = asyncio.timeout(None)
+        self._task = asyncio.current_task()
         self._evicted = False
         self.heard = False
         flight.evict = self._evict
@@ -29,8 +29,7 @@ class Fetching:
         shall not count. Raises what ends the crawl.
         """
         try:
-            async with self._scope:
-                return await self._state.fetcher.fetch(self._flight.hop, self._hear)
+            return await self._fetch()
         except OutOfDescriptors as error:
             fewer = self._state.frontier.overload.crowded(self._state.clock())
             await asyncio.sleep(_NO_DESCRIPTOR_SECONDS)
@@ -41,14 +40,26 @@ class Fetching:
         except CrawlError:
             raise
         except Exception as error:
-            if self._evicted and isinstance(error, TimeoutError):
-                return None
             return FetchError(Reason.INTERNAL, True, f"the fetcher raised {error!r:.200}")
+
+    async def _fetch(self) -> Response | None:
+        # Eviction is a cancellation that ends here. A timeout that is moved to now would do, and costs every fetch.
+        try:
+            return await self._state.fetcher.fetch(self._flight.hop, self._hear)
+        except asyncio.CancelledError:
+            if self._evicted and self._task and self._task.cancelling() == 1:
+                return None
+            raise  # somebody else has cancelled the task, too
+        finally:
+            self._flight.evict = None
+            if self._evicted and self._task:
+                self._task.uncancel()
 
     def _hear(self) -> None:
         self.heard = True
         self._state.frontier.heard(self._flight, self._state.clock())
 
     def _evict(self) -> None:
-        self._evicted = True
-        self._scope.reschedule(asyncio.get_running_loop().time())
+        if self._task and not self._evicted:
+            self._evicted = True
+            self._task.cancel()

@@ -97,7 +97,7 @@ class Hops:
             if answer is None:
                 self._evicted(replace(hop, elapsed=hop.elapsed + spent))
                 return
-            hop = replace(hop, elapsed=hop.elapsed + spent, seconds_left=hop.seconds_left - spent)
+            hop = hop.after(spent)
             await self.hosts.remember(flight.key, answer)
             if not await self._believable(answer):
                 await self._mistaken(hop, answer)

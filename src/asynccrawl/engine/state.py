@@ -16,9 +16,6 @@ from ..settings import Settings
 from .attention import Attention
 from .protocols import Decoder, Fetcher
 
-BATCH = 64
-"""Most results handed on at once: enough to spread the cost of a thread hop and a transaction over many."""
-
 _MOST_PASSES = 6
 """Passes after which hosts that come and go are given up: some chances more than those that are just dead have."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,23 +32,28 @@ def check_length(declared: int | None, limits: Limits) -> None:
         raise too_large(f"{declared} bytes are announced", limits.max_bytes)
 
 
-async def read_body(chunks: AsyncIterator[bytes], limits: Limits, spool: Path) -> Body:
-    """Read to the end. Raises FetchError (too_large, empty), and StorageError when the spool file fails."""
+async def read_body(read: Callable[[], Awaitable[bytes]], limits: Limits, spool: Path) -> Body:
+    """Read to the end, where `read` gives b"".
+
+    Raises FetchError (too_large, empty), and StorageError when the spool file fails.
+    """
     kept: list[bytes] = []
     size = 0
-    async for chunk in chunks:
+    while chunk := await read():
         size += len(chunk)
         if size > limits.max_bytes:
             raise too_large("more bytes came", limits.max_bytes)
         kept.append(chunk)
         if size > limits.spool_above:
-            return await _spooled(kept, size, chunks, limits, spool)
+            return await _spooled(kept, size, read, limits, spool)
     if not size:
         raise FetchError(Reason.EMPTY, False, "the body is empty", http_status=200)
     return Body(kept[0] if len(kept) == 1 else b"".join(kept), None, size)
 
 
-async def _spooled(kept: list[bytes], size: int, chunks: AsyncIterator[bytes], limits: Limits, spool: Path) -> Body:
+async def _spooled(
+    kept: list[bytes], size: int, read: Callable[[], Awaitable[bytes]], limits: Limits, spool: Path
+) -> Body:
     path = new_path(spool)
     try:
         with told(path):
@@ -56,7 +61,7 @@ async def _spooled(kept: list[bytes], size: int, chunks: AsyncIterator[bytes], l
         try:
             for chunk in kept:
                 await _write(file, path, chunk)
-            async for chunk in chunks:
+            while chunk := await read():
                 size += len(chunk)
                 if size > limits.max_bytes:
                     raise too_large("more bytes came", limits.max_bytes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -136,8 +135,8 @@ class HttpFetcher:
         limits, headers = self._limits, answer.headers
         coding = coding_of(", ".join(headers.getall("Content-Encoding", ())))
         check_length(answer.content_length, limits)
-        async with aclosing(watch.chunks(answer.content)) as chunks:
-            body = await read_body(chunks, limits, self._spool)
+        with watch.reading(answer.content) as read:
+            body = await read_body(read, limits, self._spool)
         if coding:
             body = await self._undone(body, coding)
         return Response(
@@ -156,8 +155,8 @@ class HttpFetcher:
         """The beginning of a robots.txt: what is behind it does not matter, and `max_bytes` is about pictures."""
         coding = coding_of(", ".join(answer.headers.getall("Content-Encoding", ())))
         data = bytearray()
-        async with aclosing(watch.chunks(answer.content)) as chunks:
-            async for chunk in chunks:
+        with watch.reading(answer.content) as read:
+            while chunk := await read():
                 data += chunk
                 if len(data) >= ROBOTS_BYTES:
                     break

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import aiohttp
@@ -16,6 +18,8 @@ from .phases import Phase
 from .wire import Doubt
 
 _CHECK_SECONDS = 0.5
+Read = Callable[[], Awaitable[bytes]]
+"""Gives the next chunk of a body, and b"" at its end."""
 
 
 class Meter(Protocol):
@@ -58,18 +62,25 @@ class Watch:
         self._began = self._loop.time()
         self._heard()
 
-    async def chunks(self, content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
-        """The body's chunks. Raises FetchError (too_slow) when, after its grace, it comes below the least rate."""
+    @contextmanager
+    def reading(self, content: aiohttp.StreamReader) -> Iterator[Read]:
+        """Watch a body while it is read by what this gives: a call a chunk, and b"" at the end.
+
+        The call raises FetchError (too_slow) when, after its grace, the body comes below the least rate.
+        """
         if self._limits.min_rate and not content.is_eof():
             self._timer = self._loop.call_later(self._limits.grace, self._check, content)
         try:
-            while chunk := await content.readany():
-                if self._meter is not None:
-                    await self._pay(self._meter, len(chunk))
-                yield chunk
+            yield content.readany if self._meter is None else functools.partial(self._paid, content, self._meter)
         finally:
             if self._timer:
                 self._timer.cancel()
+
+    async def _paid(self, content: aiohttp.StreamReader, meter: Meter) -> bytes:
+        chunk = await content.readany()
+        if chunk:
+            await self._pay(meter, len(chunk))
+        return chunk
 
     async def _pay(self, meter: Meter, n: int) -> None:
         """Time that the meter takes is nobody's fault: it moves the deadline, and the beginning."""

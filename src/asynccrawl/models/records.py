@@ -140,3 +140,10 @@ class Hop:
     def first(cls, record: Record, seconds: float, attempt: int = 1) -> Hop:
         """The hop that begins an attempt at `record` with a deadline of `seconds`."""
         return cls(record, record.request.url, record.host, seconds, attempt)
+
+    def after(self, seconds: float) -> Hop:
+        """The same hop when it has spent so many seconds of fetching."""
+        return Hop(  # field by field, since `replace` takes four times as long
+            self.record, self.url, self.host, self.seconds_left - seconds, self.attempt, self.hops,
+            self.elapsed + seconds, self.purpose, self.gates,
+        )  # fmt: skip
