@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from ..models import Result, Sample
 
+_GATHERING = 0.02
+"""Seconds that the first result waits for others at most."""
+
 
 class Outbox:
     """A queue whose fullness pauses fetching.
@@ -54,15 +57,35 @@ class Outbox:
         self._arrived.set()
 
     async def take(self, n: int) -> list[Result]:
-        """Up to `n` results, as soon as there is one; empty once the outbox is closed and drained."""
+        """Up to `n` results, as soon as there are some; empty once the outbox is closed and drained.
+
+        While other bodies wait for the decoder, `n` are waited for, though not for long: what is done with results
+        costs several hops to threads, however many they are.
+        """
         self._release(*self._taken)
         self._taken = (0, 0)
         while not self._results and not self._closed:
             self._arrived.clear()
             await self._arrived.wait()
+        if self._more_to_come(n):
+            await self._gather(n)
         batch = self.take_now(n)
         self._taken = (sum(map(_size, batch)), len(batch))
         return batch
+
+    def _more_to_come(self, n: int) -> bool:
+        return not self._closed and len(self._results) < min(n, self.held_results)
+
+    async def _gather(self, n: int) -> None:
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(_GATHERING, self._arrived.set)
+        until = loop.time() + _GATHERING
+        try:
+            while self._more_to_come(n) and loop.time() < until:
+                self._arrived.clear()
+                await self._arrived.wait()
+        finally:
+            timer.cancel()
 
     def take_now(self, n: int | None = None) -> list[Result]:
         """What is there, without waiting: at most `n`, or everything."""
