@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 
 from asynccrawl.engine import Engine
+from asynccrawl.engine.fetching import Fetching
+from asynccrawl.engine.outbox import Outbox
+from asynccrawl.engine.portion import FEWEST, Portion
+from asynccrawl.engine.state import State
 from asynccrawl.errors import FetchError, ListError, StorageError
+from asynccrawl.frontier import Flight
 from asynccrawl.models import Failure, Hop, Reason, Record, Request, Response, Result, Sample
 from asynccrawl.settings import HostLimits, Limits, Network, RetryPolicy, Settings
 from asynccrawl.testing.fakes import FakeDecoder, FakeFetcher, MemoryBacklog
@@ -299,3 +304,69 @@ async def test_the_snapshot_says_what_is_going_on():
     async for _ in engine.run(feed(records), MemoryBacklog()):
         pass
     await looking
+
+
+def test_a_portion_grows_while_its_taker_is_quick_and_shrinks_when_it_is_slow():
+    portion = Portion()
+    sizes = []
+    for seconds in (0.1, 0.1, 0.1, 0.4, 0.6, 9.0):
+        portion.dealt_with(portion.size, seconds)
+        sizes.append(portion.size)
+    assert sizes == [128, 256, 256, 256, 128, 64]
+    portion.dealt_with(portion.size - 1, 0.1)
+    assert portion.size == 64  # there were no more
+    for _ in range(9):
+        portion.dealt_with(portion.size, 1.0)
+    assert portion.size == FEWEST
+
+
+def failed(ordinal: int) -> Failure:
+    return Failure(Request("x"), ordinal, None, Reason.EMPTY)
+
+
+async def test_results_gather_while_others_are_being_decoded_and_only_then():
+    outbox = Outbox(10**6, 100, lambda: None)
+    outbox.put(failed(0))
+    assert await outbox.take(9) == [failed(0)]  # nothing else is on its way
+    outbox.reserve(5)
+    outbox.reserve(5)
+    outbox.put(failed(1), 5)
+    taking = asyncio.ensure_future(outbox.take(9))
+    await asyncio.sleep(0)
+    assert not taking.done()
+    outbox.put(failed(2), 5)
+    assert await taking == [failed(1), failed(2)]
+    outbox.reserve(5)
+    outbox.put(failed(3))
+    assert await outbox.take(9) == [failed(3)]  # whose decoding takes long, does not hold up the others
+    assert outbox.held_bytes == 5
+
+
+async def test_a_flight_is_evicted_once_and_a_cancelled_crawl_is_no_eviction():
+    flights: list[Flight] = []
+
+    class Silent(FakeFetcher):
+        async def fetch(self, hop: Hop, heard: Callable[[], None] = lambda: None) -> Response:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async def carried(state: State) -> Response | FetchError | None:
+        flight = Flight(Hop.first(record(0, "http://a.example/1"), 60.0), "a.example", 0.0)
+        flights.append(flight)
+        answer = await Fetching(state, flight).answer()
+        task = asyncio.current_task()
+        assert task is not None and not task.cancelling() and flight.evict is None
+        return answer
+
+    state = Engine(QUICK, Silent({}), FakeDecoder())._state
+    first, second = (asyncio.ensure_future(carried(state)) for _ in range(2))
+    await asyncio.sleep(0)
+    for _ in range(2):
+        assert flights[0].evict is not None
+        flights[0].evict()
+    assert await first is None
+    assert flights[1].evict is not None
+    flights[1].evict()
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ..settings import Settings
+from .early import start_early
 from .processes import ProcessDecoder
 from .threads import ThreadDecoder
 
@@ -16,8 +17,17 @@ Decoder = ThreadDecoder | ProcessDecoder
 
 def open_decoder(settings: Settings) -> Decoder:
     """The decoder that `settings.processes` asks for. Nothing is started before `begin`, or the first picture."""
-    count = _automatic(settings) if settings.processes == "auto" else int(settings.processes)
+    count = _processes(settings)
     return ProcessDecoder(settings.image, count) if count else ThreadDecoder(settings.image)
+
+
+def begin_early(settings: Settings) -> None:
+    """Start the processes of the decoder that will be opened with these settings (see `early`)."""
+    start_early(settings.image, _processes(settings))
+
+
+def _processes(settings: Settings) -> int:
+    return _automatic(settings) if settings.processes == "auto" else int(settings.processes)
 
 
 def _automatic(settings: Settings) -> int:

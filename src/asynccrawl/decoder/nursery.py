@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from ..settings import ImagePolicy
+from .early import take_over
 from .starting import bury, end, start
 
 P = ParamSpec("P")
@@ -25,6 +26,8 @@ class Nursery:
 
     async def start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         """A new process, and our end of its socket. Raises OSError."""
+        if early := take_over(self._policy):
+            return early
         return await self._in_thread(start, self._policy)
 
     async def bury(self, process: subprocess.Popen[bytes]) -> str:
