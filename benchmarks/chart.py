@@ -32,7 +32,8 @@ def draw(out: Path) -> Path | None:
     machine, told = first["machine"], first["told"]
     figure.suptitle(
         f"{told['records']} JPEGs of {told['kilobytes']:.0f} kB from nginx on the same {machine['cores']} cores, "
-        f"{told['requests_at_once']} at once; whole commands, median of {told['rounds']} rounds",
+        f"{told['requests_at_once']} at once; whole commands, median of {told['rounds']} rounds\n"
+        "green: asynccrawl; orange: others that decode what they keep; grey: others that do not",
         fontsize=9,
     )
     figure.tight_layout()
