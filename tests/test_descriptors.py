@@ -66,12 +66,17 @@ async def test_connections_leave_some_for_files(server: ImageServer, tmp_path: P
 
 
 async def test_a_large_body_that_finds_none_waits(tmp_path: Path):
-    async def chunks():
-        yield bytes(100)
+    def chunks(*left: bytes):
+        waiting = [*left, b""]
+
+        async def read() -> bytes:
+            return waiting.pop(0)
+
+        return read
 
     with free_descriptors(0), pytest.raises(OutOfDescriptors):
-        await read_body(chunks(), Limits(spool_above=10), tmp_path / "spool")
-    body = await read_body(chunks(), Limits(spool_above=10), tmp_path / "spool")
+        await read_body(chunks(bytes(100)), Limits(spool_above=10), tmp_path / "spool")
+    body = await read_body(chunks(bytes(100)), Limits(spool_above=10), tmp_path / "spool")
     assert body.path is not None and body.path.read_bytes() == bytes(100)
 
 

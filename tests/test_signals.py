@@ -34,7 +34,8 @@ async def test_a_signal_while_modules_are_imported_ends_it_quietly(
             await asyncio.sleep(0.001)
         process.send_signal(number)
         out, err = await process.communicate()
-        assert (process.returncode, out) == (128 + number, b"") and b"Traceback" not in err, err.decode()
+        # To a shell both are 128 + number; the second is when the interpreter was ending already, as there is no list.
+        assert process.returncode in (128 + number, -number) and not out and b"Traceback" not in err, err.decode()
 
 
 @pytest.mark.slow  # starts two processes
