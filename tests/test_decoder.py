@@ -169,7 +169,7 @@ def test_settings_choose_the_decoder(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(choosing, "_cores", lambda: 2)
     assert isinstance(open_decoder(Settings()), ThreadDecoder)
     assert isinstance(open_decoder(Settings(processes="auto", image=ImagePolicy(decode="none"))), ThreadDecoder)
-    for asked, most in ((1, 1), (5, 5), ("auto", 3)):
+    for asked, most in ((1, 1), (5, 5), ("auto", 2)):
         decoder = open_decoder(Settings(processes=asked))
         assert isinstance(decoder, ProcessDecoder) and decoder.most == most and decoder.pids == []
     monkeypatch.setattr(choosing, "_cores", lambda: 64)

@@ -31,10 +31,10 @@ def _processes(settings: Settings) -> int:
 
 
 def _automatic(settings: Settings) -> int:
-    """One more than there are cores, but no more than one event loop can feed; none where nothing is decoded.
+    """As many as there are cores, but no more than one event loop can feed; none where nothing is decoded.
     ARCHITECTURE.md has the figures.
     """
-    return 0 if settings.image.decode == "none" else min(_cores() + 1, MOST)
+    return 0 if settings.image.decode == "none" else min(_cores(), MOST)
 
 
 def _cores() -> int:
