@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import random
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from asynccrawl.testing.encodings import ENCODINGS, encoded, format_of
 from .conftest import lenient
 from .test_cli import OPEN, command, manifest_of, start
 from .test_crawl import agree, in_thread, rows
-from .test_kills import tree
+from .test_kills import kill_after, tree
 from .test_recovery import forget
 
 TO_JPG, TO_PNG = ImagePolicy(convert="jpg"), ImagePolicy(convert="png")
@@ -319,12 +318,7 @@ async def test_kills_end_in_the_tree_of_an_unkilled_run(server: ImageServer, des
     for _ in range(6):
         before = server.audit.count()
         crawl = await start("crawl", listed, dest, *words)
-        goal = before + rng.randrange(10, 60)
-        while server.audit.count() < goal and crawl.returncode is None:
-            await asyncio.sleep(0.001)
-        await asyncio.sleep(rng.random() * 0.05)
-        crawl.send_signal(signal.SIGKILL)
-        await crawl.communicate()
+        await kill_after(before + rng.randrange(10, 60), crawl, server, rng)
         visible = await asyncio.to_thread(tree, dest)
         assert {path for path, data in visible.items() if wanted.get(path) != data} == set(), "whole, and its own"
         assert {row["path"] for row in await manifest_of(dest) if row["path"]} <= set(visible)

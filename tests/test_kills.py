@@ -27,6 +27,15 @@ def kind(request_path: str) -> str:
     return {3: "gone", 7: "fails once"}.get(int(request_path[1:-4]) % 10, "good")
 
 
+async def kill_after(requests: int, crawl: asyncio.subprocess.Process, server: ImageServer, rng: random.Random) -> None:
+    """Kill a crawl at some moment after the server's so many-th request, and wait until it has ended."""
+    while server.audit.count() < requests and crawl.returncode is None:
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(rng.random() * 0.05)
+    crawl.send_signal(signal.SIGKILL)
+    await crawl.communicate()
+
+
 @pytest.mark.slow  # thirty processes are started
 @pytest.mark.timeout(180)
 async def test_thirty_kills_end_in_the_tree_of_an_unkilled_run(server: ImageServer, dest: Path, tmp_path: Path):
@@ -52,12 +61,7 @@ async def test_thirty_kills_end_in_the_tree_of_an_unkilled_run(server: ImageServ
     for _ in range(KILLS):
         before = server.audit.count()
         crawl = await start("crawl", listed, dest, *OPEN)
-        goal = before + rng.randrange(RECORDS // KILLS)
-        while server.audit.count() < goal and crawl.returncode is None:
-            await asyncio.sleep(0.001)
-        await asyncio.sleep(rng.random() * 0.05)
-        crawl.send_signal(signal.SIGKILL)
-        await crawl.communicate()
+        await kill_after(before + rng.randrange(RECORDS // KILLS), crawl, server, rng)
         visible = await asyncio.to_thread(tree, dest)
         assert {path: data for path, data in visible.items() if wanted.get(path) != data} == {}, "whole, and its own"
         asked = {entry.path for entry in server.audit.requests()[before:]}
