@@ -120,3 +120,8 @@ def storage_error(where: object, what: str, error: OSError) -> StorageError:
     """One line for whoever has to mend it: where, what could not be done and why, and how to go on."""
     how = _HOW_TO_GO_ON.get(error.errno or 0, "mend it")
     return StorageError(f"{where}: {what}: {error.strerror or error}; {how}, then run again to go on")
+
+
+def unreadable_spool(path: object, error: OSError) -> StorageError:
+    """The error of a large body that was kept in a temporary file and cannot be read back."""
+    return storage_error(path, "what was kept there for now cannot be read", error)

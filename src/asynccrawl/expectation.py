@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from pathlib import Path
 
-from .errors import InvalidImage, storage_error
+from .errors import InvalidImage, unreadable_spool
 from .models import Reason, Request
 
 _NAMES = {"sha256": "SHA-256", "md5": "MD5"}
@@ -36,4 +36,4 @@ def _md5(body: bytes | Path) -> str:
         with body.open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError as error:
-        raise storage_error(body, "what was kept there for now cannot be read", error) from error
+        raise unreadable_spool(body, error) from error

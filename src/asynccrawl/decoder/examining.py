@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from ..errors import NO_DESCRIPTOR, InvalidImage, Undecodable, storage_error
+from ..errors import NO_DESCRIPTOR, InvalidImage, Undecodable, unreadable_spool
 from ..imaging.examine import examine
 from ..imaging.facts import Facts
 from ..models import Reason
@@ -29,7 +29,7 @@ def answer_to(body: bytes | Path, policy: ImagePolicy, content_type: str | None)
         return Undecodable("decoding it took more memory than there is")
     except Exception as error:
         if isinstance(error, OSError) and isinstance(body, Path):
-            return storage_error(body, "what was kept there for now cannot be read", error)
+            return unreadable_spool(body, error)
         return InvalidImage(Reason.INTERNAL, f"the decoder raised {error!r:.200}")
 
 

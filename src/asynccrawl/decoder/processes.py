@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from ..errors import Undecodable, storage_error
+from ..errors import Undecodable, unreadable_spool
 from ..imaging import Facts, check, prepare
 from ..settings import ImagePolicy
 from .children import Child
@@ -274,4 +274,4 @@ def _read(body: bytes | Path) -> None:
                 while file.read(2**20):
                     pass
         except OSError as error:
-            raise storage_error(body, "what was kept there for now cannot be read", error) from error
+            raise unreadable_spool(body, error) from error
