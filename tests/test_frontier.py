@@ -698,3 +698,14 @@ def test_a_pause_of_the_list_renews_no_retry_budget():
         frontier.finish(flight, 0.0, Signal.ANSWERED)
         assert frontier.hosts == 0, "the host is idle, and its state dropped"
         assert retries == (0 if n else 10)
+
+
+def test_a_retry_of_an_idle_host_is_taken_from_its_budget():
+    """A record's last flight ends before its retry is asked for, so the host may be idle by then."""
+    frontier = Frontier(HostLimits(), RetryPolicy(budget=0.0))
+    frontier.offer(hop("a", 0), 0.0)
+    fail(frontier, 0.0, Signal.BROKEN)
+    assert frontier.hosts == 0
+    assert [frontier.may_retry("a") for _ in range(12)] == [True] * 10 + [False] * 2
+    frontier.offer(hop("a", 1), 100.0)
+    assert not frontier.may_retry("a"), "nor is it renewed by the next record"

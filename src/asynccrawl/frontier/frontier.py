@@ -195,7 +195,7 @@ class Frontier:
     def may_retry(self, key: str) -> bool:
         """Whether the host's retry budget allows one more retry, which is then used up."""
         host = self._hosts.get(key)
-        return host is None or host.health.spend()
+        return self._slots.spend(key) if host is None else host.health.spend()
 
     def overstaying(self, now: float, lag: float = 0.0) -> Sequence[Flight]:
         """The flights that have been silent for too long, as far as they keep others from a slot; oldest first. They

@@ -61,12 +61,27 @@ class Slots:
 
     def recall(self, host: Host) -> None:
         """The host is back."""
-        known = self._idle.pop(host.name, None)
-        if known is None:
-            known = self._long_idle.pop(host.name, None)
+        known = self._known(host.name)
         if known is not None:
             host.trust, host.health.budget = known
             host.proven = host.trust is Trust.PROVEN
+
+    def spend(self, name: str) -> bool:
+        """Whether a retry is within what is left to an idle host, which then has one less; a host of which nothing is
+        known may have it.
+        """
+        known = self._known(name)
+        if known is None:
+            return True
+        trust, budget = known
+        allowed = budget >= 1.0
+        self._idle[name] = trust, budget - 1.0 if allowed else budget
+        return allowed
+
+    def _known(self, name: str) -> tuple[Trust, float] | None:
+        """What is remembered of an idle host, taken out."""
+        known = self._idle.pop(name, None)
+        return self._long_idle.pop(name, None) if known is None else known
 
     def start(self, flight: Flight, host: Host) -> None:
         """A flight begins."""
