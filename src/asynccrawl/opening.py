@@ -32,6 +32,7 @@ from .settings import Settings
 from .sinks import DirectorySink, Sink, WebDatasetSink, close_sink, in_shard, suits_a_crawl
 from .sources import ListFile, entries
 from .subset import load_labels
+from .threads import in_thread, obtained
 
 if TYPE_CHECKING:
     from .fetcher import HttpFetcher
@@ -56,11 +57,11 @@ async def open_crawl(
     _check(sink)
     settings = await _resolved(settings)
     async with AsyncExitStack() as stack, _loading() as fetcher:
-        lock = await asyncio.to_thread(Lock, root)
+        lock = await obtained(Lock, root, give_back=Lock.release)
         stack.callback(lock.release)
         temporary = root / TEMPORARY
-        await asyncio.to_thread(_make_afresh, temporary)
         stack.push_async_callback(_remove, temporary)
+        await in_thread(_make_afresh, temporary)
         ledger = await Ledger.open(root / FILE_NAME, settings.deciding(), durability=settings.durability)
         stack.push_async_callback(ledger.aclose)
         checkpoints = Checkpoints(root, ledger) if settings.durability == "checkpoint" else None
@@ -93,7 +94,7 @@ async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
     """A job without a destination, on a ledger that is thrown away."""
     settings = await _resolved(settings)
     async with AsyncExitStack() as stack, _loading() as fetcher:
-        room = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="asynccrawl-"))
+        room = await obtained(_make_room, give_back=_remove_now)
         stack.push_async_callback(_remove, room)
         ledger = await Ledger.open(room / FILE_NAME, settings.deciding())
         stack.push_async_callback(ledger.aclose)
@@ -204,7 +205,15 @@ async def _job(stack: AsyncExitStack, urls: Any, settings: Settings, parts: _Par
 
 
 async def _remove(directory: Path) -> None:
-    await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+    await in_thread(_remove_now, directory)
+
+
+def _remove_now(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _make_room() -> Path:
+    return Path(tempfile.mkdtemp(prefix="asynccrawl-"))
 
 
 def _absolute(dest: str | os.PathLike[str]) -> Path:

@@ -18,6 +18,7 @@ from .recorder import Recorder, described
 from .screening import Screening
 from .settings import ImagePolicy
 from .sinks import DirectorySink, Sink, WebDatasetSink, close_sink, in_shard, read_from
+from .threads import obtained
 
 LEAST_DIGITS = 4
 """Hex digits of a hash that have to be given at least; as many as tell it from others."""
@@ -107,7 +108,7 @@ async def _opened(dest: Dest, sink: Sink | None) -> AsyncIterator[tuple[Contents
     if not await asyncio.to_thread((root / FILE_NAME).is_file):
         raise StorageError(f"{dest}: there is no ledger here ({FILE_NAME}); has a crawl written to it?")
     async with AsyncExitStack() as stack:
-        lock = await asyncio.to_thread(Lock, root)
+        lock = await obtained(Lock, root, give_back=Lock.release)
         stack.callback(lock.release)
         ledger = await Ledger.open(root / FILE_NAME, None, durability="file")
         stack.push_async_callback(ledger.aclose)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import aiofiles
+from typing import BinaryIO
 
 from ..errors import FetchError
 from ..models import Reason
 from ..settings import Limits
-from .spool import create, new_path, told
+from ..threads import in_thread, obtained
+from .spool import created, new_path, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +22,11 @@ class Body:
     data: bytes | None
     path: Path | None
     size: int
+
+    def remove(self) -> None:
+        """Remove what is spooled of it: nobody wants it. Blocks."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
 
 def check_length(declared: int | None, limits: Limits) -> None:
@@ -57,7 +60,7 @@ async def _spooled(
     path = new_path(spool)
     try:
         with told(path):
-            file = await aiofiles.open(await asyncio.to_thread(create, path), "wb")
+            file = await obtained(created, path, give_back=_close)
         try:
             for chunk in kept:
                 await _write(file, path, chunk)
@@ -68,17 +71,25 @@ async def _spooled(
                 await _write(file, path, chunk)
         finally:
             with told(path):  # some file systems report a full quota no sooner than here
-                await file.close()
+                await in_thread(file.close)
     except BaseException:
         with suppress(OSError):
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await in_thread(_remove, path)
         raise
     return Body(None, path, size)
 
 
-async def _write(file: Any, path: Path, chunk: bytes) -> None:
+async def _write(file: BinaryIO, path: Path, chunk: bytes) -> None:
     with told(path):
-        await file.write(chunk)
+        await in_thread(file.write, chunk)
+
+
+def _close(file: BinaryIO) -> None:
+    file.close()
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def too_large(what: str, most: int) -> FetchError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -14,7 +13,7 @@ from ..errors import FetchError
 from ..models import Reason
 from ..settings import Limits
 from .body import Body, too_large
-from .spool import create, new_path, told
+from .spool import created, new_path, told
 
 MOST_MEMBERS = 1_000
 """Parts that a gzip body may be joined of. Each costs time even if it is empty: three million of them fit in 64 MiB."""
@@ -86,7 +85,7 @@ def _kept(pieces: Iterator[bytes], limits: Limits, spool: Path) -> Body:
 
 def _spooled(pieces: Iterator[bytes], path: Path) -> Body:
     try:
-        with told(path), os.fdopen(create(path), "wb") as file:
+        with told(path), created(path) as file:
             file.writelines(pieces)
             return Body(None, path, file.tell())
     except BaseException:

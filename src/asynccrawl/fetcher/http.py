@@ -16,6 +16,7 @@ from ..errors import CrawlError, FetchError
 from ..identity import product_token
 from ..models import ROBOTS_BYTES, Hop, Purpose, Reason, Response
 from ..settings import Settings
+from ..threads import obtained
 from .body import Body, check_length, read_body
 from .connector import CleanConnector
 from .consent import opt_out
@@ -164,7 +165,7 @@ class HttpFetcher:
         return Response(url, answer.status, data=text, size=len(text), doubt=watch.doubt)
 
     async def _undone(self, body: Body, coding: str) -> Body:
-        return await asyncio.to_thread(undo, body, coding, self._limits, self._spool)
+        return await obtained(undo, body, coding, self._limits, self._spool, give_back=Body.remove)
 
 
 def _text(value: str | None) -> str | None:

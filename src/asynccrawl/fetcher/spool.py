@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import NO_DESCRIPTOR, OutOfDescriptors, storage_error
 
@@ -20,13 +21,13 @@ def new_path(spool: Path) -> Path:
     return spool / f"spool-{os.getpid()}-{next(_serial)}"
 
 
-def create(path: Path) -> int:
-    """Make the file, and its directory if need be; returns a descriptor to write to. Blocks. Raises OSError."""
+def created(path: Path) -> BinaryIO:
+    """The file, made to be written, and its directory if need be. Blocks. Raises OSError."""
     with suppress(FileExistsError):
         path.parent.mkdir(mode=0o700, parents=True)
     directory = os.open(path.parent, _DIRECTORY)
     try:
-        return os.open(path.name, _CREATE, 0o600, dir_fd=directory)
+        return os.fdopen(os.open(path.name, _CREATE, 0o600, dir_fd=directory), "wb")
     finally:
         os.close(directory)
 

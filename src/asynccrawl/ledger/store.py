@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from ..errors import FetchError, StorageError
 from ..models import Outcome, Reason, Record, Status, Tally
+from ..threads import finished, obtained
 from . import lists, strays
 from .connection import connect, logs_ahead, storage_error
 from .copies import Copies, release
@@ -67,13 +68,8 @@ class Ledger:
         `durability`: `process`; `checkpoint`, which marks saved rows until `remove_marks`; or `file`, which brings each
         transaction to the disk.
         """
+        connection = await obtained(_guarded, path, connect, path, durability, give_back=sqlite3.Connection.close)
         thread = ThreadPoolExecutor(1, thread_name_prefix="asynccrawl-ledger")
-        loop = asyncio.get_running_loop()
-        try:
-            connection = await loop.run_in_executor(thread, _guarded, path, connect, path, durability)
-        except BaseException:
-            thread.shutdown(wait=False)
-            raise
         ledger = cls(path, connection, thread, marking=durability == "checkpoint")
         try:
             await ledger._do(ledger._begin, deciding, time.time() if now is None else now)
@@ -250,15 +246,17 @@ class Ledger:
 
     async def aclose(self) -> None:
         """End the run. The file is left without companions where nobody reads it at this moment."""
-        with suppress(StorageError):
-            await self._do(self._execute, "PRAGMA journal_mode=DELETE")
-        await self._close()
+        try:
+            with suppress(StorageError):
+                await self._do(self._execute, "PRAGMA journal_mode=DELETE")
+        finally:
+            await self._close()
 
     async def _close(self) -> None:
-        try:
-            await self._do(self._db.close)
-        finally:
-            self._thread.shutdown(wait=False)
+        # Whatever is under way ends first, and whoever cancels us meanwhile does not keep it from being closed.
+        closing = self._thread.submit(_guarded, self.path, self._db.close)
+        self._thread.shutdown(wait=False)
+        await finished(asyncio.wrap_future(closing))
 
     def _begin(self, deciding: dict[Reason, Any] | None, now: float) -> None:
         self._file = self.path.stat()

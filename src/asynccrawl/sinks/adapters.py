@@ -11,9 +11,9 @@ from typing import Any
 
 from ..errors import CrawlError, StorageError
 from ..models import Failure, Sample
+from ..threads import in_thread
 from .memory import MemorySink, NullSink
 from .protocol import Sink
-from .threads import in_thread
 
 
 async def write_to(sink: Sink, batch: Sequence[Sample]) -> list[str | Failure | None]:

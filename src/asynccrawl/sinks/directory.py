@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ..errors import StorageError
 from ..models import Failure, Sample
+from ..threads import in_thread
 from .checking import stored_bytes
 from .layout import Refused, place_of
 from .linking import Linking
 from .store import remove, store
-from .threads import in_thread
 from .tree import Tree
 from .trouble import patiently, storage_error
 

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from ..errors import ListError
 from ..models import Failure, Request, Sample
+from ..threads import in_thread
 from .adapters import write_to
 from .columns import Column, typed
 from .directory import DirectorySink
@@ -28,7 +29,6 @@ from .layout import format_of
 from .linking import Linking
 from .listing import Listed
 from .shard import hash_of
-from .threads import in_thread
 from .trouble import storage_error
 
 METADATA = "metadata.jsonl"

@@ -19,12 +19,12 @@ from typing import Any
 
 from ..errors import ListError
 from ..models import Failure, Reason, Request, Sample
+from ..threads import in_thread
 from .caffe import Blob, Datum
 from .extras import extra
 from .labels import LABELS, read_labels
 from .layout import extension_of
 from .shard import hash_of
-from .threads import in_thread
 from .trouble import storage_error
 
 MAP_BYTES = 2**28

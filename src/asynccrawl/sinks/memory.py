@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..models import Sample
-from .threads import in_thread
+from ..threads import in_thread
 
 
 class MemorySink:

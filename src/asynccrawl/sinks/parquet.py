@@ -17,11 +17,11 @@ from typing import Any, Literal
 
 from ..errors import ListError
 from ..models import Failure, Reason, Request, Sample
+from ..threads import in_thread
 from .columns import Column, typed
 from .extras import extra
 from .layout import extension_of, format_of
 from .shard import ShardBounds, hash_of
-from .threads import in_thread
 from .trouble import storage_error
 
 GROUP_ROWS, GROUP_BYTES = 256, 64 * 2**20

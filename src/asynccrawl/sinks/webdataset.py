@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ..models import Failure, Reason, Sample
+from ..threads import in_thread
 from .checking import stored_bytes
 from .labels import Labels
 from .layout import Refused, check_part, extension_of
 from .shard import ShardBounds, recover
 from .shelf import Shelf
 from .tar import key_of, packed
-from .threads import in_thread
 from .trouble import patiently, storage_error
 
 

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from ..models import Failure, Request, Sample
 from ..sinks import Sink, can_remove, close_sink, remove_from, write_to
-from ..sinks.threads import in_thread
+from ..threads import in_thread
 from .pictures import picture
 
 Contents = Callable[[], Mapping[str, bytes]]
