@@ -382,6 +382,31 @@ async def test_an_iterable_that_raises_keeps_what_came_before(server: ImageServe
     assert (await ac.crawl([server.url("/0.jpg")], dest, settings=LOOPBACK)).saved == 1
 
 
+async def test_an_iterable_in_which_something_is_cancelled_has_not_come_to_its_end(server: ImageServer, dest: Path):
+    server.route(lambda request: Answer(picture()))
+
+    async def urls() -> Any:
+        yield server.url("/0.jpg")
+        producer = asyncio.create_task(asyncio.sleep(60))
+        producer.cancel()
+        await producer  # as where the task that makes the URLs has been ended
+        yield server.url("/1.jpg")
+
+    with pytest.raises(asyncio.CancelledError):
+        await ac.crawl(urls(), dest, settings=LOOPBACK)
+    assert [row["status"] for row in rows(dest)] == ["saved"]
+
+
+async def test_what_makes_no_sense_is_refused_at_once(server: ImageServer, dest: Path):
+    wrong: list[dict[str, Any]] = [{"settings": {"concurrency": 5}}, {"sink": object()}, {"on_outcome": 5}]
+    for one in wrong:
+        with pytest.raises(TypeError, match=f"^{next(iter(one))} must"):
+            await ac.crawl([server.url("/0.jpg")], dest, **one)
+    with pytest.raises(TypeError, match="settings must"):
+        await anext(ac.stream([], settings=5))  # type: ignore[arg-type]
+    assert not in_thread(dest.exists) and not server.audit.count()
+
+
 async def test_stream_yields_samples_and_failures(server: ImageServer):
     server.add("/0.jpg", picture(seed=0))
     server.add("/big.jpg", picture(seed=1, size=(900, 700)))

@@ -98,7 +98,9 @@ def _opening() -> ModuleType:
 
 
 def _with(settings: Settings | None, concurrency: int | None) -> Settings:
-    chosen = settings or Settings()
+    chosen = Settings() if settings is None else settings
+    if not isinstance(chosen, Settings):
+        raise TypeError(f"settings must be Settings, not {type(settings).__name__}")
     return chosen if concurrency is None else replace(chosen, concurrency=concurrency)
 
 

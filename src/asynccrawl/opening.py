@@ -54,7 +54,7 @@ async def open_crawl(
 ) -> AsyncIterator[Job]:
     """A job that writes to `dest`; `urls` may be a Retry. Raises DestinationBusy and StorageError."""
     root = _absolute(dest)
-    _check(sink)
+    _check(sink, on_outcome)
     settings = await _resolved(settings)
     async with AsyncExitStack() as stack, _loading() as fetcher:
         lock = await obtained(Lock, root, give_back=Lock.release)
@@ -233,7 +233,11 @@ def _make_afresh(temporary: Path) -> None:
         raise storage_error(temporary, "partial files cannot be stored there", error) from error
 
 
-def _check(sink: Sink | None) -> None:
+def _check(sink: Sink | None, on_outcome: OnOutcome | None) -> None:
+    if sink is not None and not callable(getattr(sink, "write", None)):
+        raise TypeError(f"sink must have a method write(batch), which {type(sink).__name__} has not")
+    if on_outcome is not None and not callable(on_outcome):
+        raise TypeError(f"on_outcome must be callable with an Outcome, not {type(on_outcome).__name__}")
     if sink is not None and not suits_a_crawl(sink):
         raise StorageError(
             f"{type(sink).__name__} is for exports only (durable = False): a crawl could lose what it holds"

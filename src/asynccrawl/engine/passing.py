@@ -82,9 +82,9 @@ class Pass:
                     for item in await self._backlog.enter(batch):
                         self._offer(item)
                     await self._hungry()
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and self._reader and self._reader.cancelling():
+                raise  # we are to stop; else something inside the list was cancelled, and that is no end of it
             # What was read before the damage is in the ledger; end tidily, then tell.
             self._error = error
             self._state.draining = True
