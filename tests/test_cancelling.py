@@ -13,10 +13,10 @@ import pytest
 
 import asynccrawl as ac
 from asynccrawl import opening
-from asynccrawl.errors import FetchError
-from asynccrawl.fetcher import HttpFetcher, body, encoding
+from asynccrawl.errors import FetchError, SettingsError
+from asynccrawl.fetcher import HttpFetcher, body, encoding, resolver, session
 from asynccrawl.ledger import FILE_NAME, Ledger, Lock, store
-from asynccrawl.settings import Limits
+from asynccrawl.settings import Limits, Network
 from asynccrawl.testing import Answer, ImageServer, gzipped, picture
 from asynccrawl.threads import in_thread, obtained
 
@@ -113,6 +113,27 @@ async def test_a_streams_room_that_was_being_made_is_removed(monkeypatch: pytest
 
     await gate.cancel(asyncio.ensure_future(first()))
     assert made and not off_the_loop(made[0].exists)
+
+
+@pytest.mark.parametrize("name", ["_tls", "read_hosts"])
+async def test_a_fetcher_that_was_being_opened_leaves_no_resolver(
+    dest: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    module = session if name == "_tls" else resolver
+    gate = Gate(getattr(module, name))
+    monkeypatch.setattr(module, name, gate)
+    made: list[tuple[str, ...]] = []
+    monkeypatch.setattr(resolver, "NameServers", lambda servers: made.append(servers))
+    await gate.cancel(asyncio.ensure_future(HttpFetcher.open(LOOPBACK, dest)))
+    assert not made, "it has descriptors, and nobody would close it"
+
+
+async def test_certificates_that_cannot_be_read_leave_no_resolver(dest: Path, monkeypatch: pytest.MonkeyPatch):
+    made: list[tuple[str, ...]] = []
+    monkeypatch.setattr(resolver, "NameServers", lambda servers: made.append(servers))
+    with pytest.raises(SettingsError, match="no certificates"):
+        await HttpFetcher.open(lenient(network=Network(ca_file="/dev/null")), dest)
+    assert not made
 
 
 async def test_a_ledger_that_was_being_opened_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

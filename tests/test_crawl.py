@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -443,6 +444,58 @@ def test_crawl_sync_inside_a_running_loop(dest: Path):
 
         report = asyncio.run(notebook())
     assert (report.saved, report.failed) == (3, 1)
+
+
+@pytest.mark.slow  # starts a process
+def test_ctrl_c_ends_crawl_sync_inside_a_running_loop_of_asyncio(tmp_path: Path):
+    """`asyncio.run` takes the signal over: no KeyboardInterrupt comes, its main task is cancelled."""
+    script = """
+import asyncio, os, signal, sys, threading
+import asynccrawl as ac
+from asynccrawl.testing import ImageServer, silent
+
+async def serve():
+    async with ImageServer() as server:
+        server.add("/never.jpg", silent())
+        ready.append(server.url("/never.jpg"))
+        while not server.audit.count():
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+
+async def notebook():
+    ac.crawl_sync(ready, sys.argv[1], settings=ac.Settings(network=ac.Network(allow_net=("127.0.0.0/8",))))
+
+ready = []
+threading.Thread(target=asyncio.run, args=(serve(),), daemon=True).start()
+while not ready:
+    pass
+try:
+    asyncio.run(notebook())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    words = [sys.executable, "-c", script, str(tmp_path / "dataset")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.stdout, done.returncode) == ("interrupted\n", 0), done.stderr
+    assert not (tmp_path / "dataset" / ".asynccrawl.tmp").exists()
+
+
+@pytest.mark.slow  # starts a process
+def test_a_stream_that_is_left_at_the_very_end_of_a_program_leaves_nothing(tmp_path: Path):
+    script = """
+import asyncio
+import asynccrawl as ac, uvloop
+
+async def main():
+    async for result in ac.stream(["http://127.0.0.1/1.jpg", "http://127.0.0.1/2.jpg"]):
+        break
+
+asyncio.Runner(loop_factory=uvloop.new_event_loop).run(main())
+"""
+    words = [sys.executable, "-c", script]
+    subprocess.run(words, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, timeout=20, check=True)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_five_line_script(tmp_path: Path):

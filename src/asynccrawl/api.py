@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .sinks import Sink
 
 Item = str | tuple[str, str] | Request
+_LOOK_SECONDS = 0.1
+"""How often `crawl_sync` looks whether the task that waits for it was cancelled."""
 Urls = str | os.PathLike[str] | Iterable[Item] | AsyncIterable[Item]
 
 
@@ -63,7 +65,7 @@ def crawl_sync(
 ) -> Report:
     """`crawl` for code that is not asynchronous; also inside a running event loop, as notebooks have one.
 
-    There it runs in a thread of its own and blocks the caller until it is done.
+    There it runs in a thread of its own and blocks the caller until it is done. Ctrl-C ends it as it ends `crawl`.
     """
     whole = crawl(urls, dest, concurrency=concurrency, settings=settings, sink=sink, on_outcome=on_outcome)
     try:
@@ -105,7 +107,11 @@ def _with(settings: Settings | None, concurrency: int | None) -> Settings:
 
 
 def _in_thread(whole: Coroutine[Any, Any, Report]) -> Report:
-    """Run a coroutine to its end in another thread. Ctrl-C in this one cancels it."""
+    """Run a coroutine to its end in another thread. Ctrl-C in this one cancels it, also where asyncio has taken the
+    signal over: `asyncio.run` cancels its main task then, which is the one that waits here.
+    """
+    caller = asyncio.current_task()
+    asked = caller.cancelling() if caller else 0
     ended: list[Report | BaseException] = []
     loop = asyncio.new_event_loop()
     task = loop.create_task(whole)
@@ -124,9 +130,13 @@ def _in_thread(whole: Coroutine[Any, Any, Report]) -> Report:
     thread = threading.Thread(target=work, name="asynccrawl")
     thread.start()
     try:
-        thread.join()
-    except KeyboardInterrupt:
-        loop.call_soon_threadsafe(task.cancel)
+        while thread.is_alive():
+            thread.join(_LOOK_SECONDS)
+            if caller and caller.cancelling() > asked:
+                raise asyncio.CancelledError
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        with suppress(RuntimeError):  # it has just come to its end, and closed its loop
+            loop.call_soon_threadsafe(task.cancel)
         thread.join()
         raise
     if isinstance(ended[0], BaseException):

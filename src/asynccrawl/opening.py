@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -95,6 +96,8 @@ async def open_stream(urls: Any, settings: Settings) -> AsyncIterator[Job]:
     settings = await _resolved(settings)
     async with AsyncExitStack() as stack, _loading() as fetcher:
         room = await obtained(_make_room, give_back=_remove_now)
+        # Of a stream that is left at the very end of a program, the loop is gone before the rest of it has run.
+        stack.callback(weakref.finalize(stack, _remove_now, room).detach)
         stack.push_async_callback(_remove, room)
         ledger = await Ledger.open(room / FILE_NAME, settings.deciding())
         stack.push_async_callback(ledger.aclose)

@@ -47,7 +47,8 @@ class Resolver(AbstractResolver):
     @classmethod
     async def open(cls, nameserver: Sequence[str] = ()) -> Resolver:
         """A resolver that asks `nameserver`, as in `Network.nameserver`; none for the system's."""
-        return cls(NameServers(nameserver), await asyncio.to_thread(read_hosts), DnsCache())
+        hosts = await asyncio.to_thread(read_hosts)
+        return cls(NameServers(nameserver), hosts, DnsCache())  # made last: it has descriptors, and has to be closed
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC

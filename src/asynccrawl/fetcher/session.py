@@ -34,12 +34,13 @@ lowest free number, so that a new socket's number tells how many are in use.
 async def open_session(settings: Settings) -> aiohttp.ClientSession:
     """A session for these settings. Raises SettingsError when `ca_file` holds no certificates."""
     network, paced = settings.network, settings.limits.limit_rate is not None
-
+    certificates = await asyncio.to_thread(_tls, network)
+    # From here on nothing is awaited but the resolver itself: whatever ended us would leave it open.
     connector = CleanConnector(
         limit=0,  # the frontier and the engine's slots are the limits
         resolver=await Resolver.open(network.nameserver),
         use_dns_cache=False,  # the resolver keeps names itself
-        ssl=await asyncio.to_thread(_tls, network),
+        ssl=certificates,
         socket_factory=functools.partial(
             _socket, Guard(network.allow_net if network.proxy is None else EVERYWHERE), paced
         ),
