@@ -517,7 +517,9 @@ print(asyncio.run(serve()), ac.crawl_sync([], "d").saved, asyncio.run(ac.crawl([
         text=True,
         check=False,
     )
-    assert (ran.returncode, ran.stdout.split(), ran.stderr) == (0, ["1", "1", "1"], "")
+    # In this mode asyncio tells of every step above 0.1 s, of which a busy machine has some.
+    said = [line for line in ran.stderr.splitlines() if not line.startswith("Executing <")]
+    assert (ran.returncode, ran.stdout.split(), said) == (0, ["1", "1", "1"], [])
 
 
 async def test_a_server_that_pushes_requests_into_one_picture(server: ImageServer, dest: Path):
