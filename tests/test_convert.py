@@ -301,10 +301,10 @@ def test_the_note_stands_within_reach():
     assert Served.noted_in(None) is None and Served.noted_in(picture()) is None
 
 
-@pytest.mark.slow  # nine processes are started
+@pytest.mark.slow  # six processes are started
 @pytest.mark.timeout(90)
 async def test_kills_end_in_the_tree_of_an_unkilled_run(server: ImageServer, dest: Path, tmp_path: Path):
-    rng, count = random.Random(7), 400
+    rng, count = random.Random(7), 240
     bodies = [encoded(MIXED[n % len(MIXED)], seed=n) for n in range(count)]
     server.route(lambda request: Answer(bodies[int(request.path[1:])]))
     lines = ["url\tkey\tsha256"]
@@ -315,7 +315,7 @@ async def test_kills_end_in_the_tree_of_an_unkilled_run(server: ImageServer, des
     assert (await command("crawl", listed, tmp_path / "unkilled", *words))[0] == 0
     wanted = await asyncio.to_thread(tree, tmp_path / "unkilled")
     assert len(wanted) == count
-    for _ in range(6):
+    for _ in range(4):
         before = server.audit.count()
         crawl = await start("crawl", listed, dest, *words)
         await kill_after(before + rng.randrange(10, 60), crawl, server, rng)

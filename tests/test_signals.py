@@ -13,7 +13,7 @@ import pytest
 from asynccrawl.starting import is_command
 from asynccrawl.testing import Answer, ImageServer, PictureSet, picture
 
-from .test_cli import OPEN, command, manifest_of, start
+from .test_cli import OPEN, command, manifest_of, printed_manifest, start
 
 SCRIPT = Path(sys.executable).with_name("asynccrawl")
 
@@ -113,7 +113,7 @@ async def test_report_manifest_and_verify_work_during_a_run(server: ImageServer,
     crawl = await start("crawl", listed, dest, *OPEN, "--rate", 5)
     while server.audit.count() < 120:
         await asyncio.sleep(0.01)
-    rows = await manifest_of(dest)
+    rows = await printed_manifest(dest)
     saved = [row for row in rows if row["status"] == "saved"]
     assert len(saved) >= 20 and all((dest / row["path"]).stat().st_size == row["bytes"] for row in saved)
     assert [row["ordinal"] for row in rows] == sorted(row["ordinal"] for row in rows)
