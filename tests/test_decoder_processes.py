@@ -125,10 +125,14 @@ async def test_who_dies_idle_takes_nothing():
 
 async def test_what_is_computed_for_too_long_is_ended():
     async with decoding(max_decode_seconds=0.2) as decoder:
-        victim, *queued = ask(decoder, large(), *(picture(seed=n) for n in range(5)))
-        error = await blamed(victim)
-        assert "decoding it took more than 0.2 s" in error.detail and not error.retryable
-        assert {(await task).width for task in queued} == {64}
+        for _ in range(20):  # on a busy machine a child may not come to compute, and then the picture is not to blame
+            victim, *queued = ask(decoder, large(), *(picture(seed=n) for n in range(5)))
+            error = await blamed(victim)
+            assert "decoding it took more than 0.2 s" in error.detail
+            assert {(await task).width for task in queued} == {64}
+            if not error.retryable:
+                break
+        assert not error.retryable
 
 
 async def test_a_child_that_is_stopped_is_replaced():

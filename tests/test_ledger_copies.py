@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from asynccrawl.ledger import Ledger, manifest, reading, row_of
@@ -138,6 +138,16 @@ def test_a_first_crawl_ends_as_the_model_says(entries: List, fates: Fates, mode:
         assert Counter(row["reason"] or "saved" for row in table(path)) == model(entries, fates, mode)
 
 
+GOOD: Fates = dict.fromkeys(SPELLINGS, "picture 1")
+OFF_THE_LIST: list[tuple[List, Fates]] = [
+    ([(None, "HTTP://h/a")], GOOD | {"http://h/a": "later"}),
+    ([("k_1", "HTTP://h/a")], GOOD),
+    ([(None, "http://h/a"), (None, "HTTP://h/a")], GOOD),
+    ([(None, "HTTP://h/a"), (None, "HTTP://h/a")], GOOD),
+]
+"""Two pictures of one URL leave the list, and each was the first copy of another record."""
+
+
 def check(rows: list[dict[str, Any]], mode: str) -> None:
     """What holds after any crawl: every record has its outcome, and every copy its first one, which is in the list."""
     listed = [row for row in rows if row["ordinal"] is not None]
@@ -155,6 +165,7 @@ def check(rows: list[dict[str, Any]], mode: str) -> None:
 @given(
     st.lists(st.tuples(_list, _fates), min_size=2, max_size=4), st.sampled_from(["url", "content"]), st.integers(0, 99)
 )
+@example(OFF_THE_LIST, "url", 0)
 @settings(max_examples=40, deadline=None)
 def test_edited_lists_leave_no_record_without_its_outcome(runs: list[tuple[List, Fates]], mode: str, seed: int):
     with tempfile.TemporaryDirectory() as directory:

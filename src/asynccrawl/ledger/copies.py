@@ -144,7 +144,7 @@ class Copies:
                 self._follow(leader.id, first.id)
                 return []
         if self._is_gone(leader) or self._is_gone(first):
-            self._promote(leader, "0")
+            self._hand_on(leader)
         elif first.status == Status.SAVED:
             self._promote(leader, "(same IS :same OR sha256 = :sha256)")
         else:
@@ -153,6 +153,15 @@ class Copies:
                   ORDER BY ordinal LIMIT ?"""
         rows = self._db.execute(sql, (leader.id, n))
         return [Follower.of(Row(*row), leader, first) for row in rows]
+
+    def _hand_on(self, leader: Row) -> None:
+        """The picture has left the list: its followers follow whoever else asks for the same, or one of them is fetched."""
+        heir = self._row("copy_of=? AND status='pending' AND ordinal NOT NULL ORDER BY ordinal LIMIT 1", leader.id)
+        other = self._leader(heir.same, heir) if heir else None
+        if other:
+            self._follow(leader.id, other.id)
+        else:
+            self._promote(leader, "0")
 
     def _promote(self, leader: Row, shares: str) -> None:
         """Of the followers that do not share the leader's outcome the first is fetched, and the others follow it."""
@@ -201,8 +210,9 @@ class Copies:
             (self._run,),
         )
         found = self._db.execute(
-            f"""SELECT DISTINCT f.copy_of FROM records AS f JOIN records AS x ON x.id = f.copy_of
-                WHERE f.copy_of IS NOT NULL AND f.status='pending' AND (x.status<>'pending' OR {gone})"""
+            f"""SELECT f.copy_of FROM records AS f JOIN records AS x ON x.id = f.copy_of
+                WHERE f.copy_of IS NOT NULL AND f.status='pending' AND (x.status<>'pending' OR {gone})
+                GROUP BY f.copy_of ORDER BY min(f.ordinal)"""
         )
         self.ready = deque(number for (number,) in found)
 
