@@ -6,7 +6,10 @@ import ast
 import importlib.metadata
 import subprocess
 import sys
+import typing
+from functools import cache
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -103,7 +106,8 @@ def room(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Every module that a file names in an import, absolute, wherever the import hides."""
     package = ("asynccrawl", *path.relative_to(ROOT).parent.parts)
     found: set[str] = set()
@@ -114,7 +118,7 @@ def imports(path: Path) -> set[str]:
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module or "") if part)
             found |= {f"{module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -194,6 +198,17 @@ def test_each_name_is_found_and_listed_before_it_was_used():
         "assert set(ac.__all__) <= set(dir(ac)) and set(ac.__all__) <= set(vars(ac))"
     )
     assert "asynccrawl.api" in loaded_by(code)
+
+
+@pytest.mark.parametrize("name", asynccrawl.__all__)
+def test_the_types_of_each_name_can_be_resolved(name: str):
+    """As tools do that check or convert arguments at run time."""
+    public = getattr(asynccrawl, name)
+    typing.get_type_hints(public)
+    functions = [getattr(member, "__func__", member) for member in vars(public).values()]
+    for function in [one.fget if isinstance(one, property) else one for one in functions]:
+        if isinstance(function, FunctionType):
+            typing.get_type_hints(function)
 
 
 def test_each_name_is_told_to_type_checkers_from_where_it_lives():

@@ -9,15 +9,12 @@ from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .models import Request, Result, Sample
+from .models import OnOutcome, Request, Result, Sample
+from .report import Report
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from .recorder import OnOutcome
-    from .report import Report
-    from .sinks import Sink
+from .sinks import Sink
 
 Item = str | tuple[str, str] | Request
 _LOOK_SECONDS = 0.1

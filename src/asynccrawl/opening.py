@@ -22,10 +22,10 @@ from .errors import SettingsError, StorageError, storage_error
 from .job import Job
 from .ledger import FILE_NAME, Contents, Ledger, Lock
 from .listing import Listing
-from .models import Reason
+from .models import OnOutcome, Reason
 from .pacing import Pace
 from .quota import Quota
-from .recorder import OnOutcome, Recorder
+from .recorder import Recorder
 from .recovery import Recovery
 from .robots import Robots
 from .screening import Screening, load_signatures

@@ -155,7 +155,7 @@ class Copies:
         return [Follower.of(Row(*row), leader, first) for row in rows]
 
     def _hand_on(self, leader: Row) -> None:
-        """The picture has left the list: its followers follow whoever else asks for the same, or one of them is fetched."""
+        """The picture has left the list: its followers follow whoever asks for the same, or one of them is fetched."""
         heir = self._row("copy_of=? AND status='pending' AND ordinal NOT NULL ORDER BY ordinal LIMIT 1", leader.id)
         other = self._leader(heir.same, heir) if heir else None
         if other:

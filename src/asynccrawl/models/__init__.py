@@ -15,7 +15,7 @@ from .records import (
     safe_name,
     suffixed,
 )
-from .results import Doubt, Failure, Outcome, Response, Result, Sample
+from .results import Doubt, Failure, OnOutcome, Outcome, Response, Result, Sample
 from .served import NOTE_WITHIN, Served
 from .tally import Tally
 
@@ -29,6 +29,7 @@ __all__ = [
     "Hop",
     "LabelNoise",
     "LabelPair",
+    "OnOutcome",
     "Outcome",
     "Placeholder",
     "Purpose",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -227,3 +227,7 @@ def _failed(failure: Failure) -> Outcome:
         failure.attempts, elapsed=failure.elapsed, extra=request.extra, sha256=failure.sha256,
         copy_of=failure.copy_of,
     )  # fmt: skip
+
+
+OnOutcome = Callable[[Outcome], Awaitable[None] | None]
+"""What is called with each outcome once it is recorded, plain or async."""

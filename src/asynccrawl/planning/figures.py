@@ -1,6 +1,7 @@
 """The figures of a plan, without the ways to show them."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: a subclass in another module inherits the fields, and whoever reads the
+# signature of its constructor could not resolve their names there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

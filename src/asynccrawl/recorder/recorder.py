@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..durability import Checkpoints
 from ..ledger import Contents, Ledger
-from ..models import Failure, Outcome, Placeholder, Reason, Result, Sample
+from ..models import Failure, OnOutcome, Outcome, Placeholder, Reason, Result, Sample
 from ..quota import Quota
 from ..screening import Screening
 from ..sinks import Sink, write_to
@@ -24,7 +24,6 @@ from .retractions import Retractions
 
 PAGE = 256
 """Records that follow others recorded at once."""
-OnOutcome = Callable[[Outcome], Awaitable[None] | None]
 
 
 class Recorder:

@@ -17,7 +17,7 @@ _NAME_BYTES = 200
 
 Members = Mapping[str, str]
 """What a class is made of: a name for each of its labels, such as {"baseball": "n02799071"}."""
-Mapped = Mapping[str, "str | Collection[str] | Members"]
+Mapped = Mapping[str, str | Collection[str] | Members]
 """A grouping as plain Python: class -> {name: label}, or class -> labels, or label -> class."""
 
 
