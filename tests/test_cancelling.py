@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from asynccrawl.errors import FetchError, SettingsError
 from asynccrawl.fetcher import HttpFetcher, body, encoding, resolver, session
 from asynccrawl.ledger import FILE_NAME, Ledger, Lock, store
 from asynccrawl.settings import Limits, Network
-from asynccrawl.testing import Answer, ImageServer, gzipped, picture
-from asynccrawl.threads import in_thread, obtained
+from asynccrawl.testing import Answer, ImageServer, gzipped, picture, silent
+from asynccrawl.threads import completed, in_thread, obtained
 
 from .conftest import LOOPBACK, lenient
 from .fetching import hop
 from .test_crawl import in_thread as off_the_loop
+from .test_crawl import rows
 
 
 class Gate:
@@ -81,6 +82,94 @@ async def test_what_a_thread_obtains_is_given_back_or_handed_over():
         await obtained(refuse, give_back=given.append)
     await gate.cancel(asyncio.ensure_future(in_thread(gate, "c")))
     assert given == ["B"], "what is merely called gives nothing back"
+
+
+async def test_what_has_to_be_known_is_known_before_the_cancellation_is():
+    gate, seen = Gate(str.upper), []
+
+    async def commit() -> None:
+        loop = asyncio.get_running_loop()
+        seen.append(await completed(loop.run_in_executor(None, gate, "a")))
+        await asyncio.sleep(0)
+        seen.append("further")
+
+    await gate.cancel(asyncio.ensure_future(commit()))
+    assert seen == ["A"]
+
+
+async def test_whatever_is_recorded_is_told_also_when_time_is_short(
+    server: ImageServer, dest: Path, monkeypatch: pytest.MonkeyPatch
+):
+    server.route(lambda request: Answer(picture()))
+    told: list[ac.Outcome] = []
+    gate = Gate(Ledger._settle)
+    monkeypatch.setattr(Ledger, "_settle", lambda *arguments: gate(*arguments))
+    urls = [server.url(f"/{n}.jpg", n) for n in range(20)]
+    crawl = ac.crawl(urls, dest, settings=LOOPBACK, on_outcome=told.append)
+    await gate.cancel(asyncio.ensure_future(crawl))
+    recorded = rows(dest)
+    assert recorded and [row["ordinal"] for row in recorded] == sorted(one.ordinal or 0 for one in told)
+
+
+class Slow:
+    """A sink that writes for a long time, and is not to be closed meanwhile."""
+
+    def __init__(self) -> None:
+        self.writing, self.go_on = threading.Event(), threading.Event()
+        self.closed = False
+
+    def write(self, batch: Sequence[ac.Sample]) -> None:
+        self.writing.set()
+        self.go_on.wait(10)
+        assert not self.closed
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.slow  # as long as a cancelled crawl may take
+async def test_a_sink_that_still_writes_is_closed_afterwards_and_not_waited_for(server: ImageServer, dest: Path):
+    server.add("/a.jpg", picture())
+    sink = Slow()
+    task = asyncio.ensure_future(ac.crawl([server.url("/a.jpg")], dest, settings=LOOPBACK, sink=sink))
+    assert await asyncio.to_thread(sink.writing.wait, 10)
+    began = asyncio.get_running_loop().time()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asyncio.get_running_loop().time() - began < 2.0 and not sink.closed
+    sink.go_on.set()
+    while not sink.closed:
+        await asyncio.sleep(0.01)
+    assert rows(dest) == [] and len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.slow  # as long as a sink may take to be closed
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_sink_that_is_long_in_closing_is_not_waited_for(server: ImageServer, dest: Path, late: bool):
+    server.add("/a.jpg", picture())
+    server.add("/never.jpg", silent())
+    closing, go_on, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Sink:
+        async def write(self, batch: Sequence[ac.Sample]) -> None:
+            pass
+
+        async def aclose(self) -> None:
+            closing.set()
+            await go_on.wait()
+            closed.set()
+
+    urls = [server.url("/never.jpg" if late else "/a.jpg")]
+    task = asyncio.ensure_future(ac.crawl(urls, dest, settings=LOOPBACK, sink=Sink()))
+    while not (server.audit.count() if late else closing.is_set()):
+        await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 2.0)
+    assert not closed.is_set()
+    go_on.set()
+    await closed.wait()
 
 
 async def test_a_lock_that_was_being_taken_is_let_go(server: ImageServer, dest: Path, monkeypatch: pytest.MonkeyPatch):

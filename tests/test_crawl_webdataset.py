@@ -69,6 +69,46 @@ def settings(**more: Any) -> ac.Settings:
     return lenient(sink="webdataset", **more)
 
 
+async def streamed(lines: list[str]) -> list[ac.Sample]:
+    """The samples of a list, which no ledger knows of."""
+    return [one async for one in ac.stream(lines, settings=lenient()) if isinstance(one, ac.Sample)]
+
+
+@pytest.mark.parametrize("published", [False, True])
+async def test_what_was_stored_and_not_recorded_is_taken_out_before_others_take_its_place(
+    server: ImageServer, dest: Path, published: bool
+):
+    """A kill between sink and ledger. The quota has no room for both, and the first may be gone when asked again."""
+    pictures = PictureSet(5)
+    server.route(lambda request: Answer(pictures.data(pictures.number(request.path) or 0)))
+    lines = [f"n01_{i}.a {server.url(pictures.path(i))}" for i in range(5)]
+    first = ac.ListOptions(per_label=1)
+    await ac.crawl(lines, dest, settings=settings(list=first))
+    sink = ac.WebDatasetSink(dest)
+    await sink.write([sample for sample in await streamed(lines) if sample.ordinal in (1, 3)])
+    if published:
+        await sink.aclose()
+    server.add(pictures.path(1), Answer(status=404))
+    report = await ac.crawl(lines, dest, settings=settings(list=ac.ListOptions(per_label=2)))
+    rows = [row for row in await manifest_of(dest) if row["status"] == "saved"]
+    found = await asyncio.to_thread(read_shards, dest)
+    assert report.saved == 2 and {json.loads(one["json"])["name"] for one in found} == {row["name"] for row in rows}
+    assert (await command("verify", dest))[0] == 0 and len(found) == 2
+
+
+async def test_shards_of_somebody_else_are_left_alone(server: ImageServer, dest: Path):
+    pictures = PictureSet(2)
+    server.route(lambda request: Answer(pictures.data(pictures.number(request.path) or 0)))
+    lines = [f"n01_{i} {server.url(pictures.path(i))}" for i in range(2)]
+    sink = ac.WebDatasetSink(dest)
+    await sink.write(await streamed(lines[:1]))
+    await sink.aclose()
+    await ac.crawl(lines[1:], dest, settings=settings())
+    await ac.crawl(lines[1:], dest, settings=settings())
+    found = await asyncio.to_thread(read_shards, dest)
+    assert [one["__key__"] for one in found] == ["n01_0", "n01_1"]
+
+
 @pytest.mark.slow  # mounts a file system and starts four processes
 async def test_a_full_disk_ends_it_with_exit_3_and_a_larger_one_lets_it_go_on(server: ImageServer, tmp_path: Path):
     records = 160

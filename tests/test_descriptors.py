@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import resource
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from asynccrawl.errors import OutOfDescriptors
+from asynccrawl.errors import FetchError, OutOfDescriptors
 from asynccrawl.fetcher import HttpFetcher
 from asynccrawl.fetcher.body import read_body
-from asynccrawl.models import Response
+from asynccrawl.models import Reason, Response
 from asynccrawl.settings import Limits, Network
 from asynccrawl.testing import Answer, DnsServer, ImageServer, picture
 
-from .conftest import LOOPBACK
+from .conftest import LOOPBACK, lenient
 from .fetching import outcome
 
 
@@ -83,3 +86,23 @@ async def test_a_large_body_that_finds_none_waits(tmp_path: Path):
 def test_the_error_crosses_processes():
     again = pickle.loads(pickle.dumps(OutOfDescriptors()))
     assert type(again) is OutOfDescriptors and again.retryable and "ulimit -n" in again.detail
+
+
+async def test_a_large_body_for_which_no_thread_can_be_started_blames_nobody(tmp_path: Path):
+    """As under a limit of address space. Threads of the system are what cannot be had here."""
+    async with ImageServer() as server:
+        server.add("/a.jpg", picture(size=(300, 200)))
+        fetcher = await HttpFetcher.open(lenient(limits=Limits(spool_above=1_000)), tmp_path)
+        try:
+            asyncio.get_running_loop().set_default_executor(NoThreads())
+            error = await outcome(fetcher, server.url("/a.jpg"))
+        finally:
+            await fetcher.aclose()
+    assert isinstance(error, FetchError) and (error.reason, error.retryable) == (Reason.INTERNAL, True)
+
+
+class NoThreads(ThreadPoolExecutor):
+    """What `ThreadPoolExecutor` does where the system refuses it a thread."""
+
+    def submit(self, *arguments: Any, **named: Any) -> Any:
+        raise RuntimeError("can't start new thread")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from asynccrawl import durability
 from asynccrawl.durability import RECORDS, Checkpoints, sync_file_system
 from asynccrawl.errors import StorageError
 
@@ -84,6 +85,20 @@ async def test_what_is_abandoned_stays_marked(tmp_path: Path):
     await checkpoints.note(1)
     await checkpoints.abandon()
     assert marks.events == []
+
+
+async def test_nothing_begins_after_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The ledger may be closed by then: neither a checkpoint that was running nor what is still recorded starts one."""
+    monkeypatch.setattr(durability, "SECONDS", 0.01)
+    marks, synced = Marks(), threading.Event()
+    checkpoints = Checkpoints(tmp_path, marks, lambda root: synced.wait(5))
+    await checkpoints.note(RECORDS)
+    await checkpoints.note(1)  # while that one is running
+    asyncio.get_running_loop().call_later(0.02, synced.set)
+    await checkpoints.abandon()
+    await checkpoints.note(RECORDS)
+    await asyncio.sleep(0.03)
+    assert marks.events == ["close 1", "remove 1"]
 
 
 def test_a_file_system_is_synced_or_says_why_not(tmp_path: Path):

@@ -77,6 +77,7 @@ class Checkpoints:
         self._running: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._error: OSError | StorageError | None = None
+        self._ended = False
 
     def __repr__(self) -> str:
         return f"<Checkpoints {self._root}, {self._gathered} unsynced>"
@@ -91,6 +92,8 @@ class Checkpoints:
         if not recorded:
             return
         self._gathered += recorded
+        if self._ended:
+            return  # what is recorded now stays marked
         if self._gathered >= RECORDS // 2:
             if self._running:
                 await asyncio.wait({self._running})
@@ -110,6 +113,7 @@ class Checkpoints:
 
     async def abandon(self) -> None:
         """Begin no more; what is marked stays so."""
+        self._ended = True
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -132,7 +136,7 @@ class Checkpoints:
             await self._marks.remove_marks(number)
         except (OSError, StorageError) as error:
             self._error = error
-        if self._gathered and self._timer is None and self._error is None:
+        if self._gathered and self._timer is None and self._error is None and not self._ended:
             self._timer = asyncio.get_running_loop().call_later(SECONDS / 2, self._begin)
 
     def _raise(self) -> None:

@@ -19,11 +19,12 @@ from .recorder import Progress, Recorder
 from .recovery import Recovery
 from .report import Report
 from .settings import Settings
+from .threads import let_go
 
 PAGE = 500
 """Pending records read from the ledger at once."""
-_GRACE = 0.8
-"""Seconds that a cancelled job takes, twice at most, to record what is validated; together under two seconds."""
+_GRACE = 1.2
+"""Seconds that a cancelled job takes at most to record what is validated; closing comes after, and all takes two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Job:
         self._drained = asyncio.Event()
         self._entered = 0
         self._expected = 0
+        self._until: float | None = None  # by when a cancelled job has ended
 
     async def run(self) -> Report:
         """The whole crawl. Raises ListError, StorageError, what the list's iterable raises, and CancelledError."""
@@ -87,7 +89,7 @@ class Job:
             if not self._draining:
                 await self._recorder.between_passes()
             await self._ledger.revise_copies()
-            while page := await _finished(self._recorder.follow()):
+            while page := await self._finished(self._recorder.follow()):
                 yield page
             if self._draining or not await self._ledger.pending(self._settings.list.offset - 1, 1):
                 break
@@ -133,13 +135,31 @@ class Job:
         try:
             async with aclosing(self._engine.run(feed, backlog)) as results:
                 async for batch in results:
-                    yield await _finished(self._recorder.record(batch))
-                    while page := await _finished(self._recorder.follow()):
+                    yield await self._finished(self._recorder.record(batch))
+                    while page := await self._finished(self._recorder.follow()):
                         yield page
         except asyncio.CancelledError:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._recorder.record(self._engine.leftover()), _GRACE)
+            await self._hurry(asyncio.ensure_future(self._recorder.record(self._engine.leftover())))
             raise
+
+    async def _finished(self, recording: Coroutine[Any, Any, list[Result]]) -> list[Result]:
+        """Await a recording; cancelled, give it some time to come to its end, since what it holds is validated."""
+        task = asyncio.ensure_future(recording)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await self._hurry(task)
+            raise
+
+    async def _hurry(self, recording: asyncio.Task[list[Result]]) -> None:
+        """Wait for a recording as long as a cancelled job may still take, then let go of it."""
+        now = time.monotonic()
+        self._until = self._until or now + _GRACE
+        try:
+            await asyncio.wait({recording}, timeout=max(0.0, self._until - now))
+        finally:
+            recording.cancel()
+            let_go(recording)
 
     async def _waiting(self) -> Feed:
         """What is pending, page by page, in list order."""
@@ -193,14 +213,3 @@ class _PendingBacklog(_ListBacklog):
         """Nothing to make."""
         self._job._expect_pictures(len(batch))
         return batch
-
-
-async def _finished(recording: Coroutine[Any, Any, list[Result]]) -> list[Result]:
-    """Await a recording; cancelled, give it a moment to come to its end, since what it holds is validated."""
-    task = asyncio.ensure_future(recording)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=_GRACE)
-        task.cancel()
-        raise

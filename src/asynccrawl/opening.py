@@ -25,12 +25,12 @@ from .listing import Listing
 from .models import OnOutcome, Reason
 from .pacing import Pace
 from .quota import Quota
-from .recorder import Recorder
-from .recovery import Recovery
+from .recorder import Recorder, end_sink
+from .recovery import Recovery, settle_shards
 from .robots import Robots
 from .screening import Screening, load_signatures
 from .settings import Settings
-from .sinks import DirectorySink, Sink, WebDatasetSink, close_sink, in_shard, suits_a_crawl
+from .sinks import DirectorySink, Sink, WebDatasetSink, in_shard, suits_a_crawl
 from .sources import ListFile, entries
 from .subset import load_labels
 from .threads import in_thread, obtained
@@ -69,19 +69,23 @@ async def open_crawl(
         if checkpoints:
             stack.push_async_exit(partial(_end_checkpoints, checkpoints))
         store = sink if sink is not None else await _own_sink(root, settings, ledger)
-        stack.push_async_callback(close_sink, store)
+        recorders: list[Recorder] = []
+        stack.push_async_exit(partial(end_sink, store, recorders, sink is not None))
         screening = await _screening(settings, ledger)
         decoder = open_decoder(settings)
         stack.push_async_callback(decoder.aclose)
         if await _has_work(ledger):
             decoder.begin(1)
         first = Recorder(screening, store, ledger, on_outcome, None, checkpoints)
+        if isinstance(store, WebDatasetSink) and not sink:
+            await settle_shards(store, ledger)
         await first.settle()
         recovery = Recovery(root, ledger, decoder) if isinstance(store, DirectorySink) and not sink else None
         if recovery:
             await recovery.settle(first)
         quota = await _quota(settings, ledger)
         recorder = Recorder(screening, store, ledger, on_outcome, quota, checkpoints)
+        recorders.append(recorder)
         again = await ledger.retry(urls.reasons) if isinstance(urls, Retry) else None
         parts = _Parts(ledger, recorder, decoder, await fetcher, quota, recovery)
         job = await _job(stack, urls, settings, parts, temporary)

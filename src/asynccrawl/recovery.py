@@ -26,13 +26,33 @@ from .expectation import check_expected
 from .ledger import Ledger
 from .models import NOTE_WITHIN, Failure, Reason, Record, Sample, Served
 from .recorder import Recorder
-from .sinks import Finding, check_file, directory_of, path_of, put_aside, read_file, read_head, rename, surplus_files
+from .sinks import (
+    Finding,
+    WebDatasetSink,
+    check_file,
+    directory_of,
+    path_of,
+    put_aside,
+    read_file,
+    read_head,
+    rename,
+    surplus_files,
+)
 
 PAGE = 256
 """Records looked at, at once."""
 _MOST_READ = 2**26  # bytes; what is larger is mapped
 T = TypeVar("T")
 Item = Record | Failure
+
+
+async def settle_shards(sink: WebDatasetSink, ledger: Ledger) -> None:
+    """Take out of the shards what was stored and not recorded: its records wait, and may end otherwise. Pictures of
+    which no row has the name are somebody else's. Raises StorageError.
+    """
+    stored = await sink.last_stored()
+    if strays := await ledger.unsaved(stored):
+        await sink.take_out(strays)
 
 
 class Recovery:

@@ -46,6 +46,24 @@ async def obtained(function: Callable[[*Args], T], *args: *Args, give_back: Call
     raise cancelled
 
 
+async def completed(work: asyncio.Future[T]) -> T:
+    """The result of what a thread does, also for a task that is cancelled meanwhile: where it waits next it is told.
+
+    For what has to be known of once it is done, such as a commit.
+    """
+    cancelled = await _ended(work)
+    task = asyncio.current_task()
+    if cancelled is not None and task is not None:
+        task.uncancel()
+        task.cancel()
+    return work.result()
+
+
+def let_go(work: asyncio.Future[Any]) -> None:
+    """Nobody waits for it any more, so asyncio need not complain that nobody has seen how it ended."""
+    work.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
 def _begun(call: Callable[[], T]) -> asyncio.Future[T]:
     # A future, not a task: whoever cancels all tasks of a loop would have the result forgotten.
     context = contextvars.copy_context()

@@ -143,6 +143,8 @@ def _broken(error: Exception) -> FetchError:
         return OutOfDescriptors()
     if isinstance(error, OSError):
         return FetchError(Reason.CONNECT, True, f"the connection failed: {_short(error)}")
+    if isinstance(error, MemoryError | RuntimeError):  # such as that no thread can be started: no fault of the server
+        return FetchError(Reason.INTERNAL, True, f"this machine could not go on: {_short(repr(error))}")
     return FetchError(Reason.PROTOCOL, False, f"the answer could not be read: {_short(repr(error))}")
 
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from ..errors import FetchError, StorageError
 from ..models import Outcome, Reason, Record, Status, Tally
-from ..threads import finished, obtained
+from ..threads import completed, finished, obtained
 from . import lists, strays
 from .connection import connect, logs_ahead, storage_error
 from .copies import Copies, release
@@ -149,11 +149,13 @@ class Ledger:
 
     async def settle(self, outcomes: Sequence[Outcome], placeholders: Mapping[int, int] | None = None) -> None:
         """Record how records ended, all in one transaction. `placeholders`: by ordinal, the id of the placeholder that
-        came in place of a picture.
+        came in place of a picture. Cancelled meanwhile, it returns all the same: who asked has to know.
         """
         rows = [settled(outcome, self.run) for outcome in outcomes]
         saved = [outcome.ordinal for outcome in outcomes if outcome.status is Status.SAVED] if self._marking else []
-        await self._do(self._in_transaction, self._settle, rows, saved, placeholders or {})
+        settle = (self._in_transaction, self._settle, rows, saved, placeholders or {})
+        loop = asyncio.get_running_loop()
+        await completed(loop.run_in_executor(self._thread, _guarded, self.path, *settle))
 
     @property
     def waiting(self) -> int:
@@ -202,6 +204,12 @@ class Ledger:
     async def saved_path(self) -> str | None:
         """The path of one saved picture; None while there is none."""
         return await self._do(strays.saved_path, self._db)
+
+    async def unsaved(self, paths: Mapping[str, str]) -> list[str]:
+        """Those of the paths that no row has saved, and under whose name (the value) a row waits or has ended
+        otherwise.
+        """
+        return await self._do(strays.unsaved, self._db, paths)
 
     async def remember_strays(self, paths: Sequence[str]) -> int:
         """Remember, for this run, those of `paths` that are no saved row's; returns how many they are."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from ..models import Record
+from ..models import Record, Status
 from .rows import RECORD_COLUMNS, record_of
 
 _TABLE = "CREATE TEMP TABLE IF NOT EXISTS strays (folded TEXT NOT NULL, path TEXT PRIMARY KEY) WITHOUT ROWID"
@@ -24,6 +24,17 @@ def saved_path(connection: sqlite3.Connection) -> str | None:
     """The path of one saved picture; None while there is none."""
     sql = "SELECT path FROM records WHERE status='saved' AND path IS NOT NULL LIMIT 1"
     return next((path for (path,) in connection.execute(sql).fetchall()), None)
+
+
+def unsaved(connection: sqlite3.Connection, paths: Mapping[str, str]) -> list[str]:
+    """Those of the paths that no row has saved, and under whose name (the value) a row waits or has ended otherwise."""
+    sql = "SELECT name, path, status FROM records WHERE folded=?"
+    found = []
+    for path, name in paths.items():
+        rows = [row for row in connection.execute(sql, (name.lower(),)) if row[0] == name]
+        if rows and all(status != Status.SAVED or saved != path for _, saved, status in rows):
+            found.append(path)
+    return found
 
 
 def remember(connection: sqlite3.Connection, paths: Sequence[str]) -> int:

@@ -67,6 +67,11 @@ class Recorder:
                 recorded += await self._record(now, refusals | copies, placeholders)
         return recorded
 
+    async def idle(self) -> None:
+        """Wait until nothing is being recorded: nobody may close what is still writing."""
+        async with self._recording:
+            pass
+
     async def follow(self) -> list[Result]:
         """Record the next records that share the outcome of another one, which has it; empty when there are none.
 

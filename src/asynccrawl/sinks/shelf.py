@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from .labels import Labels
 from .shard import Keys, OpenShard, ShardBounds, drop_from, hash_of, keys_in
-from .tar import content, held_in, mapped
+from .tar import content, facts_of, held_in, mapped
 
 SHARD = re.compile(r"(?:(?P<split>[^/]+)-)?(?P<number>\d{6,})\.tar")
 """The name of a shard."""
@@ -114,6 +115,17 @@ class Shelf:
         numbers = [int(match["number"]) for match in taken if match["split"] == split]
         number = max(numbers, default=-1) + 1
         return f"{number:06d}.tar" if split is None else f"{split}-{number:06d}.tar"
+
+
+def names_in(path: Path) -> dict[str, str]:
+    """The samples in a shard: `000003.tar/key.jpg`, and the name that it was stored under. Raises OSError."""
+    found = {}
+    with mapped(path) as data:
+        for held in held_in(data):
+            with suppress(ValueError, KeyError, TypeError):  # none of ours
+                if held.picture:
+                    found[f"{path.name}/{held.key}.{held.picture[0]}"] = str(facts_of(data, held)["name"])
+    return found
 
 
 def shards_in(directory: Path) -> list[Path]:

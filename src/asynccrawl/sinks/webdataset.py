@@ -15,8 +15,8 @@ from ..threads import in_thread
 from .checking import stored_bytes
 from .labels import Labels
 from .layout import Refused, check_part, extension_of
-from .shard import ShardBounds, recover
-from .shelf import Shelf
+from .shard import ShardBounds, drop_from, recover
+from .shelf import Shelf, names_in, shards_in
 from .tar import key_of, packed
 from .trouble import patiently, storage_error
 
@@ -79,11 +79,22 @@ class WebDatasetSink:
         """
         return await in_thread(self._read, path)
 
+    async def last_stored(self) -> dict[str, str]:
+        """What was stored last before this sink was made, and maybe not told: `000000.tar/key.jpg` and its name.
+
+        Called before the first write. Raises StorageError.
+        """
+        return await in_thread(self._guarded, self._last_stored, ())
+
+    async def take_out(self, paths: Sequence[str]) -> None:
+        """Take single pictures out, by the paths of `last_stored`; before the first write. Raises StorageError."""
+        await in_thread(self._guarded, self._take_out, paths)
+
     async def aclose(self) -> None:
         """Publish the shards in the making, also those of an earlier process. May be called twice."""
         await in_thread(self._guarded, self._close, ())
 
-    def _guarded(self, work: Any, batch: Sequence[Sample]) -> Any:
+    def _guarded(self, work: Any, batch: Sequence[Any]) -> Any:
         with self._lock:
             if self._broken is not None:
                 if work == self._close:
@@ -164,6 +175,24 @@ class WebDatasetSink:
             self._shelf = None
         elif self._dest.is_dir():
             self._settle()
+
+    def _last_stored(self, _: Sequence[Sample]) -> dict[str, str]:
+        if not self._dest.is_dir():
+            return {}
+        before = set(shards_in(self._dest)[:-1])  # a batch is smaller than a shard: what is further back was told
+        self._settle()
+        found: dict[str, str] = {}
+        for path in shards_in(self._dest):
+            if path not in before:
+                found |= names_in(path)
+        return found
+
+    def _take_out(self, paths: Sequence[str]) -> None:
+        keys: dict[str, set[str]] = {}
+        for shard, _, file in (path.partition("/") for path in paths):
+            keys.setdefault(shard, set()).add(file.partition(".")[0])
+        for shard, some in keys.items():
+            drop_from(self._dest / shard, some)
 
     def _settle(self) -> None:
         if not self._settled:
