@@ -13,7 +13,7 @@ from .outbox import Outbox
 from .protocols import Backlog
 from .state import State
 
-_PATROL_SECONDS = 0.025
+_PATROL_SECONDS = 0.01
 _MOST_HELD = 512
 """Bodies that may wait at once, for certainty, for the decoder and for the recorder, if their bytes allow it."""
 

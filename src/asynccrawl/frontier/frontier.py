@@ -210,7 +210,8 @@ class Frontier:
             self._trust(self._hosts[flight.key], Trust.DOUBTFUL, now)
         self.overload.review(now)
         waiting = self.ready_hosts - (self.overload.allowed - self.in_flight)
-        return self._slots.evict(silent[: max(0, min(len(silent) - self._slots.share, waiting))])
+        kept = self._slots.probes if self._turns.ready[Trust.PROVEN] else self._slots.share
+        return self._slots.evict(silent[: max(0, min(len(silent) - kept, waiting))])
 
     def hold(self, key: str, until: float, now: float) -> None:
         """Start nothing on the host before `until`."""

@@ -5,6 +5,9 @@ good hosts must be found steadily, before they are needed, since a burst of tria
 ones. Doubtful hosts, and the second and further hops of unknown ones, hold one slot in PROBES. When no proven host is
 ready, the unknown may have all slots, but while the list is still being read only by and by: good hosts may be further
 down. The doubtful get what nobody else wants.
+
+What stays silent for longer than can be expected of its host is broken off as soon as it keeps a better one from a
+slot, but for the few slots that the doubtful may hold.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ AHEAD = 3
 _HASTE = 8
 _RAMP_SECONDS = 2.0
 _RAMP_FIRST = 8
-_LEAST_PATIENCE = 0.1
+_LEAST_PATIENCE = 0.05
+"""Seconds. Less cannot be told from a loop that is busy; a host that was broken off too early costs a request."""
 _EVICTIONS = 3
 """How often a host may be evicted; each time it is given four times as long. Then it has all the time it needs."""
 _ENOUGH_HEARD = 20
@@ -148,7 +152,10 @@ class Slots:
         """The flights that were not heard for longer than can be expected of their hosts, oldest first."""
         found = []
         first = self._patience()
+        least = min(first, PATIENCE)
         for flight in self._unheard:
+            if now - flight.began < least:
+                break
             host = hosts[flight.key]
             if now - flight.began >= (host.patience if host.proven else self._patience_with(host.name, first)):
                 found.append(flight)
