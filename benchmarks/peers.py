@@ -36,17 +36,17 @@ JOBS = 100
 _SCRIPTS = Path(__file__).parent
 
 
-def peers() -> list[Peer]:
-    """All rows, ours first."""
+def peers(further: Sequence[str] = ()) -> list[Peer]:
+    """All rows, ours first and with these `further` flags."""
     img2dataset, scrapy = found("img2dataset", os.environ.get("IMG2DATASET")), found("scrapy", os.environ.get("SCRAPY"))
     aria2c, curl = shutil.which("aria2c"), shutil.which("curl")
     turbo = sys.executable if find_spec("simplejpeg") else None
     pip = "python -m benchmarks sets it up, or {0}=/path/to/{1}"
     return [
-        Peer("asynccrawl, turbo", "decoded in full", _ours("--turbo", "on"), turbo, "pip install '.[turbo]'"),
-        Peer("asynccrawl", "decoded in full", _ours("--turbo", "off"), sys.executable),
-        Peer("asynccrawl --decode header", "header and end", _ours("--decode", "header"), sys.executable),
-        Peer("asynccrawl --decode none", "type and end", _ours("--decode", "none"), sys.executable),
+        Peer("asynccrawl, turbo", "decoded in full", _ours("--turbo", "on", *further), turbo, "pip install '.[turbo]'"),
+        Peer("asynccrawl", "decoded in full", _ours("--turbo", "off", *further), sys.executable),
+        Peer("asynccrawl --decode header", "header and end", _ours("--decode", "header", *further), sys.executable),
+        Peer("asynccrawl --decode none", "type and end", _ours("--decode", "none", *further), sys.executable),
         Peer("img2dataset", "decoded in full", _img2dataset(img2dataset, decode=True), img2dataset,
              pip.format("IMG2DATASET", "img2dataset")),
         Peer("img2dataset, no decode", "nothing", _img2dataset(img2dataset, decode=False), img2dataset,

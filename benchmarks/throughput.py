@@ -1,7 +1,7 @@
 """Images a second, beside the programs that people use instead.
 
     python benchmarks/throughput.py [--records 2000] [--rounds 5] [--size 50|110] [--only NAME,...] [--dest DIR]
-                                    [--cache DIR] [--json FILE]
+                                    [--cache DIR] [--ours FLAGS] [--json FILE]
 
 One nginx in its own process serves real photographs of 500x375 (about --size kB, one in ten progressive, no two alike)
 on twenty loopback addresses. Each program downloads the same list with a hundred requests at once, as its own command,
@@ -15,6 +15,7 @@ are looked for beside this Python, on PATH, and in the variables IMG2DATASET and
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import statistics
 import tempfile
@@ -139,11 +140,12 @@ def told_on_the_command_line() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="rows whose names begin so, separated by commas")
     parser.add_argument("--dest", type=Path, default=Path(tempfile.gettempdir()), help="where to write")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "asynccrawl-benchmark")
+    parser.add_argument("--ours", type=shlex.split, default=[], help="further flags for our rows")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     given = parser.parse_args()
     if given.records < 1 or given.rounds < 1:
         parser.error("--records and --rounds must be 1 or more")
-    wanted, known = [name for name in given.only.split(",") if name], peers()
+    wanted, known = [name for name in given.only.split(",") if name], peers(given.ours)
     for name in wanted:
         if not any(peer.name.startswith(name) for peer in known):
             parser.error(f"--only: no row begins with {name!r}; there are: {', '.join(peer.name for peer in known)}")
@@ -171,7 +173,7 @@ def main() -> None:
     }  # fmt: skip
     figures = show(rows, told)
     if given.json:
-        results.save(given.json, "throughput", figures, told)
+        results.save(given.json, "throughput", figures, told | {"ours": given.ours})
 
 
 if __name__ == "__main__":

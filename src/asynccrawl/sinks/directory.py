@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ..errors import StorageError
 from ..models import Failure, Sample
 from ..threads import in_thread
 from .checking import stored_bytes
+from .crew import Crew
 from .layout import Refused, place_of
 from .linking import Linking
 from .store import remove, store
@@ -36,6 +38,8 @@ class DirectorySink:
     other content is renamed with `.invalid` added, unless `linking` forbids it. A directory, link or special file in
     the way makes the sample a Failure (name_conflict).
 
+    One thread stores a batch, or up to sixteen where the file system lets each file wait (see `crew`).
+
     `sync`: whether each batch is brought to the disk itself before `write` returns, so that a power cut loses none.
 
     `dest` is made when the first batch comes. Only one sink at a time may write there; `crawl` holds a lock for it.
@@ -54,6 +58,7 @@ class DirectorySink:
         self._linking = linking
         self._sync = sync
         self._writing = threading.Lock()
+        self._crew: Crew[tuple[int, Sample]] = Crew(waits=sync)
         self._prepared = False
         self._unguarded = False
 
@@ -97,11 +102,17 @@ class DirectorySink:
 
     def _write_all(self, batch: Sequence[Sample]) -> list[str | Failure]:
         self._prepare()
+        stored: dict[int, str | Failure] = {}
         with Tree(self._dest, sync=self._sync) as tree:
-            stored = [self._store(tree, sample) for sample in batch]
+            self._crew.share(list(enumerate(batch)), _rank, partial(self._store_some, tree, stored))
             tree.sync_directories()
             self._unguarded |= tree.unguarded
-        return stored
+        return [stored[n] for n in range(len(batch))]
+
+    def _store_some(self, tree: Tree, stored: dict[int, str | Failure], samples: Iterator[tuple[int, Sample]]) -> None:
+        with tree.branch() as branch:
+            for n, sample in samples:
+                stored[n] = self._store(branch, sample)
 
     def _prepare(self) -> None:
         """Make the destination and remove an earlier sink's partial files, once.
@@ -143,6 +154,7 @@ class DirectorySink:
 
     def _close(self) -> None:
         with self._writing:
+            self._crew.close()
             if not self._prepared:
                 return
             self._prepared = False
@@ -150,3 +162,9 @@ class DirectorySink:
             with suppress(OSError, StorageError), Tree(self._dest) as tree:
                 tree.sweep()
                 tree.remove_temporary()
+
+
+def _rank(numbered: tuple[int, Sample]) -> tuple[str | None, str]:
+    """What may get the same place, be it on a file system that ignores case, is stored one after the other."""
+    label, name = numbered[1].label, numbered[1].name
+    return label and label.casefold(), name.casefold()

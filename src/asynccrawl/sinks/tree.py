@@ -20,6 +20,7 @@ from .layout import TEMPORARY, Refused
 
 MOST_OPEN = 32
 """Class directories kept open at once."""
+_MOST_OPEN_OF_A_BRANCH = 8
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PREFIX = "sink-"
@@ -45,6 +46,7 @@ class Tree:
         self._temporary: int | None = None
         self._serial = itertools.count()
         self._token = secrets.token_hex(6)
+        self._trunk: Tree | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -52,10 +54,19 @@ class Tree:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.remove_empty(reversed(self._made))
+        if self._trunk is None:
+            self.remove_empty(sorted(self._made, key=len, reverse=True))
+        elif self.unguarded:
+            self._trunk.unguarded = True
         for descriptor in (*self._open.values(), self._temporary, self._root):
             if descriptor is not None:
                 os.close(descriptor)
+
+    def branch(self) -> Tree:
+        """The same tree for another thread, to be closed before this one, which sees to all that was made and used."""
+        branch = Tree(self.dest, sync=self.sync)
+        branch._trunk, branch._made, branch._used = self, self._made, self._used
+        return branch
 
     @property
     def temporary(self) -> int:
@@ -149,7 +160,7 @@ class Tree:
             path = self.dest.joinpath(*parts)
             raise Refused(Reason.NAME_CONFLICT, f"{path} is a {kind}, where a directory has to be") from error
         self._open[parts] = descriptor
-        if len(self._open) > MOST_OPEN:
+        if len(self._open) > (MOST_OPEN if self._trunk is None else _MOST_OPEN_OF_A_BRANCH):
             os.close(self._open.popitem(last=False)[1])
         return descriptor
 
