@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import importlib
 import json
 import os
 import signal
@@ -12,10 +14,13 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from asynccrawl.ledger import FILE_NAME, manifest, reading, row_of
 from asynccrawl.testing import Answer, ImageServer, PictureSet, picture, silent
+
+main = importlib.import_module("asynccrawl.cli.main")  # the package has a function of that name
 
 OPEN = ("--allow-net", "127.0.0.0/8")
 
@@ -127,6 +132,13 @@ async def start(*words: Any) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "asynccrawl", *map(str, words), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+
+
+def test_a_command_that_cannot_be_imported_leaves_the_garbage_collector_on(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(main._COMMANDS, "broken", "nosuch")
+    with pytest.raises(ModuleNotFoundError):
+        main.group.get_command(click.Context(main.group), "broken")
+    assert gc.isenabled()
 
 
 async def test_a_second_run_exits_4(server: ImageServer, dest: Path, tmp_path: Path):

@@ -68,23 +68,33 @@ async def export(
     """
     options = ExportOptions(format=format, **keywords)
     async with AsyncExitStack() as stack:
-        into_directory = isinstance(out, str | os.PathLike)
         if not isinstance(out, str | os.PathLike):
             stack.push_async_callback(close_sink, out)
-        if into_directory != (format is not None):
+        if isinstance(out, str | os.PathLike) != (format is not None):
             raise SettingsError("an export needs a directory and a format, or a sink alone")
-        grouping = None if groups is None else await asyncio.to_thread(load_grouping, groups)
-        root = await asyncio.to_thread(dataset_root, dataset)
-        if isinstance(out, str | os.PathLike):
-            await asyncio.to_thread(check_places, root, Path(out))
-        contents = await asyncio.to_thread(contents_of, root, grouping, options)
-        work = _Work(await asyncio.to_thread(Loader, root), contents, options, advance)
+        work = await asyncio.to_thread(_work, dataset, out, groups, options, advance)
         if not isinstance(out, str | os.PathLike):
             await work.run(out)
             return work.report(repr(out))
         lock = await asyncio.to_thread(Lock, Path(out).absolute())
         stack.callback(lock.release)
         return await _into(Path(out), work)
+
+
+def _work(
+    dataset: str | os.PathLike[str],
+    out: str | os.PathLike[str] | Sink,
+    groups: Groups | None,
+    options: ExportOptions,
+    advance: Advance | None,
+) -> _Work:
+    """What there is to do, read from disk."""
+    grouping = None if groups is None else load_grouping(groups)
+    root = dataset_root(dataset)
+    if isinstance(out, str | os.PathLike):
+        check_places(root, Path(out))
+    contents = contents_of(root, grouping, options)
+    return _Work(Loader(root), contents, options, advance)
 
 
 async def _into(out: Path, work: _Work) -> ExportReport:

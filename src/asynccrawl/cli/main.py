@@ -47,9 +47,10 @@ class _Lazy(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         gc.disable()  # little of what is imported is garbage, and looking for it takes 0.02 s
-        module = importlib.import_module(f".{_COMMANDS[cmd_name]}", __package__)
-        gc.enable()
-        command: click.Command = module.command
+        try:
+            command: click.Command = importlib.import_module(f".{_COMMANDS[cmd_name]}", __package__).command
+        finally:
+            gc.enable()
         starting.unwind()
         return command
 

@@ -165,6 +165,16 @@ def _with(options: list[Callable[[Any], Any]], function: Callable[..., None]) ->
     return function
 
 
+_IMAGE = (
+    "decode", "formats", "max_pixels", "min_pixels", "min_side", "max_side", "max_aspect", "min_bytes", "strict_end",
+    "turbo", "exif", "convert", "placeholders", "dedup", "signatures",
+)  # fmt: skip
+_LIST = (
+    "url_col", "key_col", "label_col", "sha256_col", "md5_col", "offset", "only_labels", "per_label",
+)  # fmt: skip
+"""Flags of one group of settings, by the names of its fields."""
+
+
 def settings_of(o: dict[str, Any]) -> Settings:
     """The settings that the flags `o` mean; what a command has no flag for keeps its default.
 
@@ -180,31 +190,8 @@ def settings_of(o: dict[str, Any]) -> Settings:
             network=Network(
                 **_given(o, "allow_net", "nameserver", "user_agent", "ca_file", "insecure", "robots", "ignore_opt_out")
             ),
-            image=ImagePolicy(
-                **_given(
-                    o,
-                    "decode",
-                    "formats",
-                    "max_pixels",
-                    "min_pixels",
-                    "min_side",
-                    "max_side",
-                    "max_aspect",
-                    "min_bytes",
-                    "strict_end",
-                    "turbo",
-                    "exif",
-                    "convert",
-                    "placeholders",
-                    "dedup",
-                    "signatures",
-                )
-            ),
-            list=ListOptions(
-                format=o.get("list_format", "auto"),
-                **_given(o, "url_col", "key_col", "label_col", "sha256_col", "md5_col"),
-                **_given(o, "offset", "only_labels", "per_label"),
-            ),
+            image=ImagePolicy(**_given(o, *_IMAGE)),
+            list=ListOptions(format=o.get("list_format", "auto"), **_given(o, *_LIST)),
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -22,9 +22,9 @@ Mapped = Mapping[str, str | Collection[str] | Members]
 
 
 class BadGrouping(SettingsError):
-    """What cannot be a grouping. `about` is the word of it that is wrong, by which its line can be found."""
+    """What cannot be a grouping. `about` are words by which its line can be found: what is wrong, then where it is."""
 
-    def __init__(self, source: str, about: str, what: str) -> None:
+    def __init__(self, source: str, about: tuple[str, ...], what: str) -> None:
         super().__init__(f"{source}: {what}")
         self.about = about
         self.what = what
@@ -50,10 +50,10 @@ class Grouping:
             self._check_name(group, folded, "class")
             names: dict[str, str] = {}
             for name, label in members.items():
-                self._check_name(name, names, f"member of {group}")
-                self._claim(classes, label, group)
+                self._check_name(name, names, f"member of {group}", group)
+                self._claim(classes, label, name, group)
         if not classes:
-            raise BadGrouping(self.source, "", "no class has a member; a class is a table such as [ball]")
+            raise BadGrouping(self.source, (), "no class has a member; a class is a table such as [ball]")
         frozen = {group: MappingProxyType(dict(members)) for group, members in self.groups.items()}
         object.__setattr__(self, "groups", MappingProxyType(frozen))
         # Datasets have labels in their safe form for directories.
@@ -67,13 +67,13 @@ class Grouping:
     def of(cls, mapping: Mapped, source: str = "the mapping") -> Grouping:
         """The grouping that plain Python means. Raises SettingsError."""
         if not isinstance(mapping, Mapping):
-            raise BadGrouping(source, "", f"a grouping is a mapping, not {type(mapping).__name__}")
+            raise BadGrouping(source, (), f"a grouping is a mapping, not {type(mapping).__name__}")
         groups: dict[str, dict[str, str]] = {}
         for key, value in mapping.items():
             if isinstance(value, str):
-                groups.setdefault(value, {})[_text(key, source)] = _text(key, source)
+                groups.setdefault(value, {})[_text(key, source, value)] = key
             else:
-                groups.setdefault(_text(key, source), {}).update(_members(key, value, source))
+                groups.setdefault(_text(key, source, ""), {}).update(_members(key, value, source))
         return cls(groups, source)
 
     @property
@@ -101,38 +101,44 @@ class Grouping:
             for name, label in members.items():
                 yield group, name, label
 
-    def _check_name(self, name: str, seen: dict[str, str], what: str) -> None:
+    def _check_name(self, name: str, seen: dict[str, str], what: str, *where: str) -> None:
         if _NO_NAME.search(name) or len(name.encode("utf-8", "replace")) > _NAME_BYTES:
             text = f"the {what} {name[:80]!r} cannot be a directory; give it another name"
-            raise BadGrouping(self.source, name, text)
+            raise BadGrouping(self.source, (name, *where), text)
         other = seen.setdefault(name.casefold(), name)
         if other != name:
             text = f"the {what} {name!r} and {other!r} differ in case only, and are one directory on many file systems"
-            raise BadGrouping(self.source, name, f"{text}; rename one")
+            raise BadGrouping(self.source, (name, *where), f"{text}; rename one")
 
-    def _claim(self, classes: dict[str, str], label: str, group: str) -> None:
+    def _claim(self, classes: dict[str, str], label: str, name: str, group: str) -> None:
         if not label or _NO_NAME.search(label):
-            raise BadGrouping(self.source, label, f"{label[:80]!r} in {group} cannot be a label")
+            raise BadGrouping(self.source, (label, name, group), f"{label[:80]!r} in {group} cannot be a label")
         if label in classes:
             both = f"{classes[label]} and {group}" if classes[label] != group else f"{group} twice"
-            raise BadGrouping(self.source, label, f"{label} is in {both}; a label belongs to one class, once")
+            raise BadGrouping(
+                self.source, (label, name, group), f"{label} is in {both}; a label belongs to one class, once"
+            )
         classes[label] = group
 
 
-def _members(group: object, value: object, source: str) -> Members:
+def _members(group: str, value: object, source: str) -> Members:
     if isinstance(value, Mapping):
-        return {_text(name, source): _text(label, source) for name, label in value.items()}
+        return {_text(name, source, group): _text(label, source, str(name), group) for name, label in value.items()}
     if isinstance(value, Collection) and not isinstance(value, bytes | bytearray):
-        labels = [_text(label, source) for label in value]
+        labels = [_text(label, source, group) for label in value]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice is not None:
-            raise BadGrouping(source, twice, f"{group} holds {twice} twice; a label belongs to one class, once")
+            raise BadGrouping(
+                source, (twice, group), f"{group} holds {twice} twice; a label belongs to one class, once"
+            )
         return {label: label for label in labels}
     text = f"{group!r:.80} is {value!r:.80}; a class is a table of NAME = LABEL, or a list of labels"
-    raise BadGrouping(source, str(group), text)
+    raise BadGrouping(source, (group,), text)
 
 
-def _text(value: object, source: str) -> str:
+def _text(value: object, source: str, *where: str) -> str:
     if not isinstance(value, str):
-        raise BadGrouping(source, str(value), f"{value!r:.80} is {type(value).__name__}; names and labels are text")
+        raise BadGrouping(
+            source, (str(value), *where), f"{value!r:.80} is {type(value).__name__}; names and labels are text"
+        )
     return value

@@ -97,16 +97,17 @@ def _from_toml(path: Path, text: str) -> Grouping:
         parsed = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
-        where = f", line {line[1]}" if line else ""
-        raise SettingsError(f"{path}{where}: not TOML: {error}") from error
+        number = line[1] if line else max(1, len(text.splitlines()))  # "at end of document"
+        raise SettingsError(f"{path}, line {number}: not TOML: {error}") from error
     try:
         return Grouping.of(parsed, str(path))
     except BadGrouping as error:
-        raise SettingsError(f"{path}{_lines_with(error.about, text)}: {error.what}") from None
+        where = next(filter(None, (_lines_with(word, text) for word in error.about)), "")
+        raise SettingsError(f"{path}{where}: {error.what}") from None
 
 
 def _lines_with(word: str, text: str) -> str:
-    """Where `word` stands in a TOML file; its parser does not keep that."""
+    """Where `word` stands in a TOML file, if it is written there as it is; its parser does not keep that."""
     mark = re.compile(rf"(?:^|[\s\"'\[=.,]){re.escape(word)}(?:$|[\s\"'\].,=])")
     lines = [str(n) for n, line in enumerate(text.splitlines(), 1) if word and mark.search(line)]
     return f", {'line' if len(lines) == 1 else 'lines'} {' and '.join(lines[:4])}" if lines else ""
