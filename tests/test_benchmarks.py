@@ -43,8 +43,8 @@ def ran(script: str, *words: object) -> str:
 
 def test_throughput_prints_a_row_for_everyone(tmp_path: Path):
     where = ("--cache", tmp_path, "--json", tmp_path / "figures.json")
-    out = ran("throughput.py", "--records", 20, "--rounds", 1, "--only", "asynccrawl,aria2c,curl", *where)
-    assert "20 JPEGs of 500x375" in out
+    out = ran("throughput.py", "--records", 8, "--rounds", 1, "--only", "asynccrawl,aria2c,curl", *where)
+    assert "8 JPEGs of 500x375" in out
     for name in ("asynccrawl", "asynccrawl --decode none", "aria2c -j100", "curl --parallel", "curl, then decoded"):
         row = next(line for line in out.splitlines() if line.startswith(name.ljust(28)))
         figures = r"\s*\d+ \(\d+ to \d+\)\s+-\s+\d+\s+\d+\s+\d+  \w+"
@@ -106,11 +106,11 @@ def test_our_package_is_compiled_before_it_is_measured(monkeypatch: pytest.Monke
 
 @pytest.mark.slow  # whole commands are started
 def test_start_measures_every_command(tmp_path: Path):
-    out = ran("start.py", "--rounds", 1, "--records", 200, "--json", tmp_path / "figures.json")
+    out = ran("start.py", "--rounds", 1, "--records", 50, "--json", tmp_path / "figures.json")
     rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
     assert [row["name"] for row in rows] == [
         "python", "import asynccrawl", "asynccrawl --version", "crawl of 1", "crawl of 100", "crawl of 100, finished",
-        "200 records",
+        "50 records",
     ]  # fmt: skip
     assert all(row["name"] in out and 0 < row["least"] <= row["seconds"] for row in rows)
 
@@ -124,7 +124,7 @@ def test_mutation_counts_verdicts():
 
 @pytest.mark.slow  # whole commands are started
 def test_scaling_measures_along_the_axes_that_are_named(tmp_path: Path):
-    words = ("size", "latency", "--records", 20, "--rounds", 1, "--dest", tmp_path, "--json", tmp_path / "figures.json")
+    words = ("size", "latency", "--records", 6, "--rounds", 1, "--dest", tmp_path, "--json", tmp_path / "figures.json")
     out = ran("scaling.py", *words)
     assert re.findall(r"^(size|latency) +([\d,]+) +[1-9]\d* \(", out, re.MULTILINE) == [
         *(("size", value) for value in ("5", "50", "500", "5,000")),

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+import asynccrawl as ac
 from asynccrawl.testing import Answer, ImageServer, PictureSet
 
+from .conftest import LOOPBACK
 from .test_cli import OPEN, command, manifest_of
 from .test_kills import tree
 
@@ -135,4 +137,5 @@ async def test_what_is_planted_where_our_own_files_go_is_not_written_through(
     assert code == 3 and len(err.splitlines()) == 1 and str(here) in err and "remove" in err, err
     assert snapshot(outside) == before
     here.rmdir() if kind == "directory" else here.unlink()
-    assert (await command("crawl", listed, dest, *OPEN))[0] == 0 and snapshot(outside)["empty"][3] == b""
+    report = await ac.crawl(listed, dest, settings=LOOPBACK)
+    assert report.saved == 1 and snapshot(outside)["empty"][3] == b""

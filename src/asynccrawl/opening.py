@@ -216,7 +216,8 @@ async def _remove(directory: Path) -> None:
 
 
 def _remove_now(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
+    if directory.is_dir():  # at a FIFO in its place, rmtree would wait for ever
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _make_room() -> Path:
