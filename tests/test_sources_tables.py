@@ -195,6 +195,28 @@ def test_a_quote_that_is_never_closed_does_not_swallow_the_file(path: Path):
     assert len(entries) == 19_999 and [e.line for e in entries if e.error] == [2]
 
 
+def test_a_text_that_is_too_long_is_one_bad_record(path: Path):
+    text = [f'line {n}, see http://h/{n}, of ""many""' for n in range(6_000)]
+    rows = [
+        "url,caption,key",
+        "http://h/2,fine,a",
+        f'http://h/3,"{text[0]}',
+        *text[1:-1],
+        f'{text[-1]}",b',
+        "http://h/x,f,c",
+    ]
+    entries = read(path, "\n".join(rows))
+    assert [(e.line, e.error is None) for e in entries] == [(2, True), (3, False), (6_003, True)]
+    assert "longer than 65536 bytes" in (entries[1].error or "") and entries[2].request.key == "c"
+
+
+def test_a_text_that_is_too_long_and_never_closed_ends_where_a_row_stands_again(path: Path):
+    rows = ["url,caption", 'http://h/2,"oops', *(f"just text {n:060d}" for n in range(2_000)), "http://h/x,fine"]
+    entries = read(path, "\n".join([*rows, 'http://h/y,"over', 'two lines"', "http://h/z,fine"]))
+    assert [e.line for e in entries if e.error] == [2]
+    assert [e.line for e in entries if e.error is None] == [2_003, 2_004, 2_006]
+
+
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), max_size=12)
 
 

@@ -1,7 +1,9 @@
 """Tables as text: CSV, TSV and JSON Lines.
 
 A quoted field of a CSV file may hold line ends, so a record may be several lines. A quote that is never closed would
-then swallow the file: a record that turns out to be none costs its first line only, and the others are read anew.
+then swallow the file: a record that turns out to be none costs its first line only, and the others are read anew. One
+that grows beyond MAX_LINE_BYTES is none, either: if one of its lines is a row by itself, a quote was not closed;
+otherwise it is a text too long, one bad entry, and passed over to where it ends or where a row stands again.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 _MEANS_URLS = re.compile(r"[\w-]*(?:url|uri|link|href|src)[\w-]*\Z")
 """What people call a column of URLs, by which a header is told from a bad line."""
+
+
+_BEGINS_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class Unfinished(Exception):
@@ -67,6 +72,16 @@ class Rows:
         """The entry of a record's fields."""
         return self._columns.entry(line, dict(zip(self._columns.names, fields, strict=True)))
 
+    def is_row(self, text: str) -> bool:
+        """Whether a line is a record by itself, with a URL in its column."""
+        if "://" not in text:
+            return False
+        try:
+            entry = self.entry(0, self.split(text))
+        except (Unfinished, ValueError):
+            return False
+        return entry.error is None and _BEGINS_URL.match(entry.request.url) is not None
+
     def _split(self, text: str) -> list[str]:
         if '"' not in text:
             return text.rstrip("\r\n").split(self._delimiter)
@@ -86,9 +101,14 @@ class Records:
         self._rows = rows
         self._open: deque[tuple[int, str]] = deque()
         self._size = 0
+        self._passing = False  # over the rest of a record that is too long
 
     def feed(self, line: int, text: str) -> list[Entry]:
         """The next line, with its end."""
+        if self._passing and not self._rows.is_row(text):
+            self._passing = text.count('"') % 2 == 0  # an odd quote closes the field
+            return []
+        self._passing = False
         if not self._open and not text.strip():
             return []
         if self._open and '"' not in text and self._size + len(text) <= MAX_LINE_BYTES:
@@ -98,7 +118,7 @@ class Records:
         return self._try()
 
     def damaged(self, entry: Entry) -> list[Entry]:
-        """A line that could not be read: no record goes on behind it."""
+        """A line that could not be read: no record goes on behind it, but for one that is passed over."""
         return [*self.finish(), entry]
 
     def finish(self) -> list[Entry]:
@@ -117,12 +137,22 @@ class Records:
         try:
             fields = self._rows.split(first if len(self._open) == 1 else "".join(text for _, text in self._open))
         except Unfinished:
-            return self._give_up("a quote is not closed") if self._size > MAX_LINE_BYTES else []
+            return self._overflow() if self._size > MAX_LINE_BYTES else []
         except ValueError as error:
             return self._give_up(str(error))
         self._open.clear()
         self._size = 0
         return [self._rows.entry(line, fields)]
+
+    def _overflow(self) -> list[Entry]:
+        line, first = self._open[0]
+        if any(self._rows.is_row(text) for number, text in self._open if number != line):
+            return self._give_up("a quote is not closed")
+        self._open.clear()
+        self._size = 0
+        self._passing = True
+        what = f"a record longer than {MAX_LINE_BYTES} bytes, which no entry is; is its quote not closed?"
+        return [bad(line, what, first.strip())]
 
     def _give_up(self, error: str) -> list[Entry]:
         """The first line is a bad record of its own; what came after it is read anew."""
