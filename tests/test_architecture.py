@@ -178,6 +178,12 @@ def test_importing_loads_no_more_than_the_names():
     assert ours == {"asynccrawl", "asynccrawl.starting"}
 
 
+def test_next_to_nothing_is_imported_before_signals_are_seen_to():
+    """Until then Ctrl-C ends the command with Python's traceback."""
+    code = "import sys; sys.orig_argv[:] = sys.argv[:] = ['asynccrawl']; import asynccrawl.starting"
+    assert not (loaded_by(code) - loaded_by("pass")) & {"typing", "pathlib", "re", "contextlib", "importlib", "click"}
+
+
 def test_importing_loads_neither_network_nor_pictures():
     assert not loaded_by("import asynccrawl") & {"asyncio", "aiohttp", "PIL", "sqlite3", "ssl", "dataclasses"}
 

@@ -5,11 +5,9 @@ report = asyncio.run(asynccrawl.crawl("ilsvrc12_urls.txt", "ilsvrc12/", concurre
 print(report)
 """
 
-import importlib
-from typing import TYPE_CHECKING
-
 from . import starting as _starting  # noqa: F401 -- before the others: a signal may come while they are imported
 
+TYPE_CHECKING = False  # of type checkers; importing it from typing takes as long as all the rest
 if TYPE_CHECKING:
     from .api import crawl, crawl_sync, stream
     from .building import ExportReport, SubsetReport, build_subset, export
@@ -89,6 +87,8 @@ if not TYPE_CHECKING:  # or any name would do for a type checker
 
     def __getattr__(name: str) -> object:
         """The name, imported now, and kept."""
+        import importlib
+
         if name in _HOMES:
             found = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
         elif name in _HOMES.values():
