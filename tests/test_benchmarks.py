@@ -120,6 +120,7 @@ def test_mutation_counts_verdicts():
     assert re.search(r"^[\d,]+ variants, seed 0, 1 decoder processes, 2 s$", out, re.MULTILINE)
     assert re.search(r"^png  +[1-9]", out, re.MULTILINE) and re.search(r"^gif  +[1-9]", out, re.MULTILINE)
     assert re.search(r"^slowest 0\.\d+ s \((png|gif) .*\); a process at most [1-9]\d* MB", out, re.MULTILINE)
+    assert re.search(r"^of [1-9][\d,]* kept, not opened: by Pillow 0, by OpenCV 0$", out, re.MULTILINE)
 
 
 @pytest.mark.slow  # whole commands are started

@@ -144,18 +144,9 @@ def test_the_decoders_agree_but_for_what_libjpeg_only_warns_about():
     assert 0 < more < 200
 
 
-PILLOW_ALONE = {
-    "avif": "Pillow's dav1d fills up data that OpenCV's libaom calls corrupt",
-    "gif": "OpenCV refuses codes at which everybody else stops reading",
-}
-"""What OpenCV cannot be asked about, by the beginning of its name, and why."""
-
-
-def opens_everywhere(data: bytes, name: str) -> bool:
+def opens_everywhere(data: bytes) -> bool:
     with Image.open(io.BytesIO(data)) as image:
         image.load()
-    if name.startswith(tuple(PILLOW_ALONE)):
-        return True
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is not None
 
 
@@ -172,13 +163,12 @@ def test_what_is_kept_of_mutants_opens_in_pillow_and_in_opencv(format_: str):
                 assert error.reason is not Reason.INTERNAL
                 continue
             kept += 1
-            assert opens_everywhere(mutant, name), name
+            assert opens_everywhere(mutant), name
     assert kept
 
 
 def test_what_is_whole_opens_in_opencv_too():
-    lacking = {name for name in NAMES if cv2.imdecode(np.frombuffer(PICTURES[name], np.uint8), -1) is None}
-    assert lacking == set(), "PILLOW_ALONE is about damage"
+    assert [name for name in NAMES if not opens_everywhere(PICTURES[name])] == []
 
 
 @pytest.mark.slow  # a thousand decodes

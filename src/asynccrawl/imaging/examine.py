@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 from ..errors import InvalidImage
 from ..models import Reason, Served
 from ..settings import FORMATS, ImagePolicy
-from . import jpeg, turbo
+from . import dav1d, jpeg, turbo
 from .buffer import Buffer, opened
 from .door import check_bytes, check_size
 from .ends import extent_of
@@ -21,7 +21,7 @@ from .facts import EXTENSIONS, Facts
 from .formats import opener
 from .metadata import metadata, plain_metadata
 from .recoding import Recoded, recode
-from .rules import check_rules
+from .rules import check_pixels, check_rules
 from .sniff import HEAD_BYTES, PICTURES, sniff
 
 if TYPE_CHECKING:
@@ -105,9 +105,10 @@ def prepare(policy: ImagePolicy = _DEFAULT, threads: int | None = None) -> None:
     threads: most that one decode may start, in this process from now on; None for as many as there are cores. Blocks
     for some 0.2 s. Raises SettingsError where the policy demands what is not installed.
     """
-    from PIL import AvifImagePlugin, Image
+    from PIL import AvifImagePlugin, Image, ImageChops  # noqa: F401
 
     turbo.usable(policy.turbo)
+    dav1d.usable()
     Image.preinit()
     for name in policy.formats:
         opener(name)
@@ -167,7 +168,9 @@ def _decoded(format_: str, data: Buffer, policy: ImagePolicy, served: Served | N
             image.load()
             if format_ == "png":
                 meta = metadata(image, extent.frames, policy.exif)  # it may stand behind the pixels
-        check_rules(format_, data, pixels=policy.decode == "full")
+        check_rules(format_, data)
+        if policy.decode == "full":
+            check_pixels(format_, data, policy.max_pixels)
         turned = format_ == "tiff"  # by Pillow, when it loads
         made = recode(image, 1 if turned else meta["orientation"], str(policy.convert), served) if served else None
         return Look(width, height, mode, note, meta, made)

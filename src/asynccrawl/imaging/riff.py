@@ -13,6 +13,8 @@ _BOXES = frozenset(
     {b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"mfra", b"sidx", b"styp", b"pdin", b"free", b"skip", b"uuid"}
 )
 """Boxes at the top level of a file (ISO 14496-12, table 1). Anything else is none of the picture."""
+_ENDLESS = frozenset({b"mdat", b"free", b"skip", b"uuid"})
+"""Those that may be without a size, as the last one. Readers lose their way in others."""
 _LOSSLESS_ZEROS = 32
 """The same for lossless WebP; flat pictures of 4 million pixels end in 2."""
 
@@ -80,7 +82,7 @@ def avif_extent(data: Buffer) -> Extent:
         before, (size, kind) = kind, struct.unpack(">I4s", data[at : at + 8])
         if size == 1:
             (size,) = struct.unpack(">Q", data[at + 8 : at + 16])
-        if size == 0 and kind != bytes(4):
+        if size == 0 and kind in _ENDLESS:
             size = len(data) - at  # to the end of the file
         elif size < 8 or kind not in _BOXES:
             kind = before

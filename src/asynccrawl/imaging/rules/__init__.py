@@ -7,34 +7,40 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..buffer import Buffer
+from .avif import check_avif, check_coded
 from .bmp import check_bmp
 from .broken import BrokenRule
-from .gif import check_gif
+from .gif import check_codes, check_gif
 from .png import check_png, check_rows
 from .tiff import check_tiff
 
-__all__ = ["BrokenRule", "check_rules"]
+__all__ = ["BrokenRule", "check_pixels", "check_rules"]
 
 
-def check_rules(format_: str, data: Buffer, pixels: bool = True) -> None:
+def check_rules(format_: str, data: Buffer) -> None:
     """Raise BrokenRule for a picture that is built against its standard (PNG, TIFF, GIF, packed BMP, AVIF).
 
-    pixels: also count those of a PNG, which takes as long as inflating them. Raises IndexError, struct.error or
-    zlib.error for one that is cut.
+    Raises InvalidImage (unsupported_format) for one that OpenCV could not recognise, and IndexError or struct.error
+    for one that is cut.
     """
     if check := _CHECKS.get(format_):
         check(data)
-    if pixels and (check := _PIXELS.get(format_)):
-        check(data)
 
 
-def _check_avif(data: Buffer) -> None:
-    """The brand that a file puts first is one by which readers know an AVIF (Pillow goes by no other)."""
-    if data[8:12] not in (b"avif", b"avis", b"mif1", b"msf1"):
-        raise BrokenRule("its first brand is none of an AVIF")
+def check_pixels(format_: str, data: Buffer, max_pixels: int) -> None:
+    """Raise BrokenRule or CutShort for a picture whose data are damaged, or too few, where Pillow minds neither.
+
+    Of PNG, GIF and AVIF; it takes as long as decoding the first frame once more. `max_pixels`: of a frame of an AVIF.
+    Raises zlib.error, IndexError or struct.error for one that is cut, and MemoryError.
+    """
+    if format_ == "png":
+        check_rows(data)
+    elif format_ == "gif":
+        check_codes(data)
+    elif format_ == "avif":
+        check_coded(data, max_pixels)
 
 
 _CHECKS: dict[str, Callable[[Buffer], None]] = {
-    "png": check_png, "tiff": check_tiff, "gif": check_gif, "bmp": check_bmp, "avif": _check_avif,
+    "png": check_png, "tiff": check_tiff, "gif": check_gif, "bmp": check_bmp, "avif": check_avif,
 }  # fmt: skip
-_PIXELS: dict[str, Callable[[Buffer], None]] = {"png": check_rows}

@@ -10,6 +10,9 @@ from .broken import BrokenRule
 
 _MAX_CHUNKS = 2_000_000
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_DATA = (b"IDAT", b"fdAT")
+_DISPOSALS, _BLENDS = 2, 1
+"""The highest ways of disposing of a frame, and of drawing it, that are defined."""
 _PALETTE = 3
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _BITS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -24,7 +27,7 @@ def check_png(data: Buffer) -> None:
     _, _, bits, colour, packing, filtering, interlaced = struct.unpack(">IIBBBBB", data[16:29])
     if bits not in _BITS.get(colour, ()) or packing or filtering or interlaced > 1:
         raise BrokenRule("its header names a kind of PNG that there is not")
-    at, last = 8, b""
+    at, last, waiting = 8, b"", False
     seen: set[bytes] = set()
     for _ in range(_MAX_CHUNKS):
         length, kind = struct.unpack(">I4s", data[at : at + 8])
@@ -38,6 +41,9 @@ def check_png(data: Buffer) -> None:
             raise BrokenRule(f"its chunk {kind.decode('ascii', 'replace')} at byte {at} is needed, and not known")
         if kind == b"fcTL" and not _fits(data, at + 12):
             raise BrokenRule(f"its frame at byte {at} does not fit into the picture")
+        if waiting and kind in (b"fcTL", b"IEND") and b"acTL" in seen:
+            raise BrokenRule(f"its frame before byte {at} has no data")
+        waiting = kind == b"fcTL" or (waiting and kind not in _DATA)
         if kind == b"IEND":
             if b"IDAT" not in seen:
                 raise BrokenRule("it has no image data")
@@ -73,7 +79,8 @@ def _rows_bytes(data: Buffer) -> int:
 
 
 def _fits(data: Buffer, at: int) -> bool:
-    """Whether the frame whose size and place stand at `at` lies within the picture (PNG, 11.3.4.3)."""
+    """Whether the frame whose control is at `at` lies within the picture, and is drawn in a known way (11.3.4.3)."""
     width, height = struct.unpack(">II", data[16:24])
     wide, high, left, top = struct.unpack(">IIII", data[at : at + 16])
-    return bool(wide and high and left + wide <= width and top + high <= height)
+    known = data[at + 20] <= _DISPOSALS and data[at + 21] <= _BLENDS
+    return bool(known and wide and high and left + wide <= width and top + high <= height)
