@@ -292,6 +292,21 @@ async def test_what_was_stored_and_not_recorded_is_taken_up(server: ImageServer,
     assert in_thread(tree, dest) == files | {"n00/n00_0.jpg.invalid": bodies["n00_0"]}
 
 
+@pytest.mark.slow  # starts four processes
+async def test_retry_converts_as_the_last_run_did(server: ImageServer, dest: Path, tmp_path: Path):
+    bodies = {f"/{n}": encoded(("gif", "png alpha", "webp")[n % 3], seed=n) for n in range(6)}
+    gone = {"/0", "/2"}
+    server.route(lambda request: Answer(status=404) if request.path in gone else Answer(bodies[request.path]))
+    in_thread((tmp_path / "list").write_text, "".join(f"n01_{n} {server.url(f'/{n}')}\n" for n in range(6)))
+    assert (await command("crawl", tmp_path / "list", dest, *OPEN, "--convert", "jpg"))[0] == 0
+    gone.discard("/0")
+    code, _, err = await command("retry", dest, *OPEN, "--only", "http_404")
+    assert code == 0, err
+    gone.discard("/2")
+    assert (await command("retry", dest, *OPEN, "--only", "http_404"))[0] == 0, "nor does a retry forget"
+    assert set(in_thread(tree, dest)) == {f"n01/n01_{n}.jpg" for n in range(6)}
+
+
 def test_the_note_stands_within_reach():
     """Where recovery looks for it, whatever stands before it: palettes are the longest."""
     for name in ("gif", "tiff palette", "bmp 8 bit", "webp icc and exif"):

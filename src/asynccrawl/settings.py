@@ -308,6 +308,14 @@ class Settings:
             if type(getattr(self, f.name)) is not type(f.default):
                 raise TypeError(f"Settings.{f.name} must be a {type(f.default).__name__}")
 
+    @staticmethod
+    def recorded_convert(deciding: Mapping[str, Any]) -> str | None:
+        """The `image.convert` of settings, from what `deciding` said of them."""
+        match deciding.get(Reason.UNSUPPORTED_FORMAT):
+            case [list(), str(convert)]:
+                return convert
+        return None
+
     def deciding(self) -> dict[Reason, Any]:
         """The value of the setting that decides each Reason; when it has changed, the outcome is open again."""
         image = self.image

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from ..errors import StorageError
-from ..ledger import FILE_NAME
+from ..ledger import FILE_NAME, last_deciding, reading
 from ..models import Reason
 from ..opening import Retry
+from ..settings import Settings
 from .options import Destination, retry_options, settings_of
 from .running import Stopped, run_crawl
 
@@ -29,6 +29,11 @@ def _reasons(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     return tuple(Reason(name) for name in names)
 
 
+def _converted(dest: Path) -> str | None:
+    with reading(dest / FILE_NAME) as connection:
+        return Settings.recorded_convert(last_deciding(connection))
+
+
 @click.command("retry")
 @click.argument("dest", type=Destination())
 @click.option("--only", default=None, metavar="REASON,...", callback=_reasons,
@@ -43,10 +48,11 @@ def command(ctx: click.Context, /, dest: Path, only: tuple[Reason, ...] | None, 
             as_json: bool, **flags: Any) -> None:  # fmt: skip
     """Fetch again those records of DEST that failed for a cause that may pass, or for those that --only names.
 
-    The list is not needed. Everything else of DEST is left as it is.
+    The list is not needed. Everything else of DEST is left as it is. Without --convert pictures become what the last
+    run made them.
     """
-    if not (dest / FILE_NAME).is_file():
-        raise StorageError(f"{dest}: there is no ledger here ({FILE_NAME}); has a crawl written to it?")
+    # A flag that is forgotten costs another run; but files of another format among those of one are there to stay.
+    flags["convert"] = flags["convert"] or _converted(dest)
     try:
         report = run_crawl(Retry(only), dest, settings_of(flags), msg=msg, verbose=verbose)
     except Stopped as stopped:

@@ -5,7 +5,7 @@ from .describing import kinds_of_extra, outcomes_of, suspects
 from .judged import REPEATED, content_of, placeholders, repeated
 from .lock import Lock
 from .nearness import Member, Near, Unseen, near_groups
-from .reader import manifest, reading, row_of, stored_after, stored_count, tally
+from .reader import last_deciding, manifest, reading, row_of, stored_after, stored_count, tally
 from .retracting import Restored, Retraction
 from .rows import Stored
 from .sharing import First
@@ -26,6 +26,7 @@ __all__ = [
     "Unseen",
     "content_of",
     "kinds_of_extra",
+    "last_deciding",
     "manifest",
     "near_groups",
     "outcomes_of",

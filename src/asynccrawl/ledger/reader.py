@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,6 +22,13 @@ PAGE = 1_000
 """Rows of the manifest that are read at once."""
 _SORTING = -1000  # KiB
 _COUNTS = "sum(status='saved'), sum(status='failed'), sum(status='skipped')"
+
+
+def last_deciding(connection: sqlite3.Connection) -> dict[str, Any]:
+    """By reason the settings of the last run that decide it."""
+    last = connection.execute("SELECT deciding FROM runs ORDER BY run DESC LIMIT 1").fetchone()
+    found: dict[str, Any] = json.loads(last[0]) if last else {}
+    return found
 
 
 def count_of(connection: sqlite3.Connection) -> dict[str, int]:
