@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import signal
 from collections import Counter
 from pathlib import Path
@@ -356,3 +357,55 @@ async def test_kills_change_nothing(server: ImageServer, dest: Path, tmp_path: P
     assert len(saved) == wanted
     assert (await command("verify", dest))[0] == 0
     assert out.startswith(f"{wanted:,} of 600 records saved")
+
+
+@pytest.mark.parametrize("mode", ["url", "content"])
+async def test_a_list_in_which_the_first_copy_is_no_more_has_each_outcome_told_once(
+    server: ImageServer, dest: Path, mode: str
+):
+    """Whether it is in the list still, only the list's end tells: until then nobody is its duplicate."""
+    server.add("/a.jpg", picture())
+    settings = dedup(mode)
+    await ac.crawl([("n1_a", server.url("/a.jpg"))], dest, settings=settings)
+    told: list[tuple[int | None, str]] = []
+    edited = [("n1_b", server.url("/a.jpg")), ("n1_c", server.url("/a.jpg"))]
+    await ac.crawl(edited, dest, settings=settings, on_outcome=lambda o: told.append((o.ordinal, o.status.value)))
+    assert told == [(0, "saved"), (1, "skipped")]
+
+
+async def test_a_duplicate_whose_first_copy_turns_out_to_have_left_the_list_replaces_what_was_told(
+    server: ImageServer, dest: Path
+):
+    for name in "abc":
+        server.add(f"/{name}.jpg", picture())
+    settings = dedup("content")
+    await ac.crawl([("n1_a", server.url("/a.jpg"))], dest, settings=settings)
+    told: list[ac.Outcome] = []
+
+    async def edited() -> Any:
+        for name in "bc":
+            yield f"n1_{name}", server.url(f"/{name}.jpg")
+        while len(told) < 2:  # the end comes late
+            await asyncio.sleep(0.01)
+
+    await ac.crawl(edited(), dest, settings=settings, on_outcome=told.append)
+    for ordinal in (0, 1):
+        first, *others = [outcome for outcome in told if outcome.ordinal == ordinal]
+        assert first.reason == "duplicate" and first.replaces is None
+        for earlier, later in itertools.pairwise([first, *others]):
+            assert later.replaces and (later.replaces.reason, later.replaces.detail) == (earlier.reason, earlier.detail)
+    assert [row["status"] for row in rows(dest) if row["ordinal"] is not None] == ["saved", "skipped"]
+
+
+async def test_the_words_of_a_duplicate_are_the_same_after_another_run(server: ImageServer, dest: Path):
+    server.add("/a.jpg", picture())
+    server.add("/b.jpg", picture())
+    settings = dedup("content")
+    urls = [("n1_a", server.url("/a.jpg")), ("n1_b", server.url("/b.jpg")), ("n1_c", server.url("/b.jpg"))]
+    for some in (1, 2):
+        await ac.crawl(urls[:some], dest, settings=settings)
+    details = []
+    for _ in range(2):
+        await ac.crawl(urls, dest, settings=settings)
+        details.append([row["detail"] for row in rows(dest)])
+    assert details[0] == details[1] and details[0][2].startswith("same content as record 0")

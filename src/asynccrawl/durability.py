@@ -118,7 +118,10 @@ class Checkpoints:
             self._timer.cancel()
             self._timer = None
         if self._running:
-            await asyncio.wait({self._running})
+            try:
+                await asyncio.wait({self._running})
+            finally:
+                self._running.cancel()  # if we were: the ledger is closed next, and the marks stay
 
     def _begin(self) -> None:
         self._timer, running = None, self._running

@@ -17,16 +17,17 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from ..models import Failure, Reason, Record, Status
+from ..models import Failure, Outcome, Reason, Record, Status
 from .rows import expected
-from .sharing import COLUMNS, OWN, First, Follower, Row, ended, request_key, shared_by
+from .sharing import COLUMNS, OWN, First, Follower, Row, before, ended, request_key, shared_by
 
 
 class Copies:
     """Links records that ask for the same. `stale`: (reason, run) of outcomes that changed settings open again.
 
     `by_content`: pictures are compared, too. `waiting`: how many records of this run were left to follow others;
-    `ready`: records that have their outcome, while others that follow them have none yet.
+    `ready`: records that have their outcome, while others that follow them have none yet. `heirs`: what records had
+    ended in that are to be fetched now after all, in the place of a first copy that is no more.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Copies:
         self.ready: deque[int] = deque()
         self._read = False  # whether the list has been read to its end, so that NULL ordinals have left it
         self.waiting = 0
+        self.heirs: list[Outcome] = []
 
     def no_list(self) -> None:
         """No list will be read: what has no ordinal has left it."""
@@ -66,13 +68,14 @@ class Copies:
         key = request_key(record.request.url, expected(record.request))
         row = self._row("ordinal=?", record.ordinal)
         assert row is not None
+        row = row._replace(same=key)
         leader = self._kept(row, key) or self._leader(key, row)
-        pending = leader is not None and leader.status == Status.PENDING
-        copy_of = leader.id if leader is not None and pending else None
+        waits = leader is not None and (leader.status == Status.PENDING or self._is_undecided(leader))
+        copy_of = leader.id if leader is not None and waits else None
         self._db.execute("UPDATE records SET same=?, copy_of=? WHERE id=?", (key, copy_of, row.id))
         if leader is None:
             return record
-        if pending:
+        if waits:
             self.waiting += 1
             return None
         return ended(row, leader, leader)
@@ -130,7 +133,7 @@ class Copies:
         found: list[Follower] = []
         while self.ready and not found:
             leader = self._row("id=?", self.ready[0])
-            if leader is not None and (leader.status != Status.PENDING or self._is_gone(leader)):
+            if leader is not None and not self._is_undecided(leader) and self._is_settled(leader):
                 found = self._ends(leader, n)
             if not found:
                 self.ready.popleft()
@@ -140,6 +143,8 @@ class Copies:
         first = leader
         if leader.status == Status.SKIPPED and leader.reason == Reason.DUPLICATE and leader.copy_of is not None:
             first = self._row("id=?", leader.copy_of) or leader
+            if self._is_undecided(first):
+                return []
             if first.status != Status.SAVED:
                 self._follow(leader.id, first.id)
                 return []
@@ -168,11 +173,12 @@ class Copies:
         which = f"copy_of=:id AND status='pending' AND NOT coalesce({shares}, 0)"
         values = {**leader._asdict(), "current": self._run}
         found = self._db.execute(
-            f"SELECT id FROM records WHERE {which} AND ordinal NOT NULL ORDER BY ordinal LIMIT 1", values
+            f"SELECT {COLUMNS} FROM records WHERE {which} AND ordinal NOT NULL ORDER BY ordinal LIMIT 1", values
         )
-        heir = found.fetchone()
-        if heir is not None:
-            values["heir"] = heir[0]
+        for heir in map(Row._make, found.fetchall()):
+            values["heir"] = heir.id
+            if heir.reason == Reason.DUPLICATE:
+                self.heirs.append(before(heir))
             self._db.execute(f"UPDATE records SET copy_of=:heir, run=:current WHERE {which} AND id<>:heir", values)
             self._db.execute("UPDATE records SET copy_of=NULL, run=:current WHERE id=:heir", values)
 
@@ -182,6 +188,13 @@ class Copies:
 
     def _is_gone(self, row: Row) -> bool:
         return self._read and row.ordinal is None
+
+    def _is_settled(self, row: Row) -> bool:
+        return row.status != Status.PENDING or self._is_gone(row)
+
+    def _is_undecided(self, row: Row) -> bool:
+        """Whether it is a picture of which only the list's end will tell whether it is still in the list."""
+        return row.status == Status.SAVED and row.ordinal is None and not self._read
 
     # --- what becomes of duplicates when their first copy is no more
 

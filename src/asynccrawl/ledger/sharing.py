@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import NamedTuple
 
 from .. import urls
@@ -58,7 +57,7 @@ class First(NamedTuple):
 
 
 class Follower(NamedTuple):
-    """The outcome of a record that was left to follow another. `before`: what it had ended in, if that was another."""
+    """The outcome of a record that was left to follow another. `before`: what it had ended in, if it had."""
 
     failure: Failure
     before: Outcome | None
@@ -66,11 +65,7 @@ class Follower(NamedTuple):
     @classmethod
     def of(cls, row: Row, leader: Row, first: Row) -> Follower:
         """The outcome of `row` now that `leader` has its own, whose picture, if any, is `first`'s."""
-        failure = ended(row, leader, first)
-        if row.reason != Reason.DUPLICATE or failure.reason is Reason.DUPLICATE:
-            return cls(failure, None)
-        before = replace(failure, reason=Reason.DUPLICATE, retryable=False, detail=row.detail, sha256=row.sha256)
-        return cls(failure, Outcome.of(before))
+        return cls(ended(row, leader, first), before(row) if row.reason == Reason.DUPLICATE else None)
 
 
 def request_key(url: str, expectation: str | None) -> int | None:
@@ -95,6 +90,17 @@ def shared_by(leader: Row) -> str:
     if leader.reason == Reason.LABEL_FULL:
         return "(same IS :same AND label IS :label)"
     return "0" if leader.reason in OWN else "same IS :same"
+
+
+def before(row: Row) -> Outcome:
+    """What a row had ended in that waits again: it was a duplicate of a picture that is no more."""
+    assert row.ordinal is not None
+    return Outcome.of(
+        Failure(
+            row.request, row.ordinal, row.name, Reason.DUPLICATE, line=row.line, label=row.label,
+            detail=row.detail, sha256=row.sha256,
+        )
+    )  # fmt: skip
 
 
 def ended(row: Row, leader: Row, first: Row) -> Failure:

@@ -173,6 +173,13 @@ class Ledger:
             return await self._do(self._in_transaction, self._copies.followers, n)
         return []
 
+    def heirs(self) -> list[Outcome]:
+        """What duplicates had ended in that are fetched now, since their first copy is no more; each is told once."""
+        heirs: list[Outcome] = []
+        if self._copies:
+            heirs, self._copies.heirs = self._copies.heirs, heirs
+        return heirs
+
     async def first_copies(self, hashes: Sequence[str]) -> dict[str, First]:
         """The first saved picture of each content that has one; none where contents are not to be compared."""
         if self._copies and self.by_content and hashes:

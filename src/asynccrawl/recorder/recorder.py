@@ -46,7 +46,7 @@ class Recorder:
         self._checkpoints = checkpoints
         self._recording = asyncio.Lock()  # adopting goes on beside recording, and both compare contents
         self._contents = Contents(ledger)
-        self._reopened: dict[int | None, Outcome] = {}  # what records had ended in, that wait again for their label
+        self._reopened: dict[int | None, Outcome] = {}  # what records had ended in that wait again
         self.progress = Progress()
         self.retractions = Retractions(self._contents, screening, sink, self._tell, quota, checkpoints)
 
@@ -79,6 +79,7 @@ class Recorder:
         """
         async with self._recording:
             followers = await self._ledger.followers(PAGE)
+            self._reopened.update({outcome.ordinal: outcome for outcome in self._ledger.heirs()})
             outcomes = [Outcome.of(one.failure) for one in followers]
             if outcomes:
                 await self._settle(
