@@ -20,6 +20,8 @@ import pytest
 from asynccrawl.ledger import FILE_NAME, manifest, reading, row_of
 from asynccrawl.testing import Answer, ImageServer, PictureSet, picture, silent
 
+pytestmark = pytest.mark.interpreter
+
 main = importlib.import_module("asynccrawl.cli.main")  # the package has a function of that name
 
 OPEN = ("--allow-net", "127.0.0.0/8")

@@ -153,6 +153,8 @@ def test_a_notebook_may_use_processes(tmp_path: Path):
     """crawl_sync inside of a running loop, twice; from a directory that its path names as the current one."""
     code = """
 import asyncio, sys
+
+pytestmark = pytest.mark.interpreter
 async def cell():
     import asynccrawl as ac
     for n in range(2):

@@ -85,6 +85,8 @@ async def test_a_second_signal_is_obeyed_although_the_disk_hangs(dest: Path, tmp
 import sys, time
 from asynccrawl.cli import main
 from asynccrawl.sinks import DirectorySink
+
+pytestmark = pytest.mark.interpreter
 DirectorySink._write = lambda self, batch: print("hangs", flush=True) or time.sleep(60)
 main(sys.argv[1:])
 """

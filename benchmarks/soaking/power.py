@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import math
 import os
 import random
 import shutil
@@ -95,6 +96,7 @@ class Told:
     taken: int = 0
     lies: int = 0
     again: int = 0
+    whole: float = math.inf  # seconds that a crawl took which came to its end before the cut
     examples: list[str] = field(default_factory=list)
 
 
@@ -174,7 +176,7 @@ class _Life:
         self.site.asked()
         for _ in range(cuts):
             self.ledger_first = self.durability == "process" or not self.ledger_first
-            if self._crawl(rng.uniform(0.4, longest)):
+            if self._crawl(rng.uniform(0.4, max(0.5, min(longest, self.told.whole)))):
                 break
             self._look()
         else:
@@ -195,7 +197,8 @@ class _Life:
         """One run, until the power is cut after so many seconds; whether it came to its end before."""
         words = command("crawl", self.room / "list", self._dest, *OPEN, "--msg", 60, "--durability", self.durability)
         with started(words, self.room / "log") as process:
-            until = time.monotonic() + (seconds if seconds is not None else 600.0)
+            began = time.monotonic()
+            until = began + (seconds if seconds is not None else 600.0)
             while process.poll() is None and time.monotonic() < until:
                 time.sleep(0.001)
             ended = process.poll()
@@ -209,7 +212,9 @@ class _Life:
             self.disk.mount()
             self.told.cuts += 1
             self._fetched_again()
-        elif ended:
+        elif seconds is not None:
+            self.told.whole = time.monotonic() - began
+        if ended:
             raise Broken(f"a crawl ended with {ended}: {(self.room / 'log').read_text(errors='replace')[-2000:]}")
         return ended is not None
 
