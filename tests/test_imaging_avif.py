@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from asynccrawl.errors import InvalidImage
-from asynccrawl.imaging import dav1d, examine
+from asynccrawl.imaging import av1, dav1d, examine
 from asynccrawl.imaging.extent import CutShort
 from asynccrawl.imaging.heif import coded
 from asynccrawl.models import Reason
@@ -111,9 +111,8 @@ def test_where_pictures_are_coded_is_found():
 
 
 @pytest.mark.slow  # a thousand pictures, decoded three times
-@pytest.mark.parametrize("name", WHOLE)
-def test_what_is_kept_of_damaged_data_opens_in_opencv(name: str):
-    data = encoded(name)
+@pytest.mark.parametrize("data", [*map(encoded, WHOLE), GRID], ids=[*WHOLE, "grid"])
+def test_what_is_kept_of_damaged_data_opens_in_opencv(data: bytes):
     assert verdict(data) == "kept" and opens(data)
     covered = 0
     for at in range(40, len(data), max(1, len(data) // 400)):
@@ -126,6 +125,50 @@ def test_what_is_kept_of_damaged_data_opens_in_opencv(name: str):
             else:
                 covered += loads(hurt)
     assert covered > 20, "Pillow reads them, and takes whatever comes out"
+
+
+def test_the_end_of_a_header_is_found_whatever_is_in_it():
+    """Its frame is taken apart into header and tiles where the header ends: the strict decoder sees whether it does."""
+    sizes = ((1, 1), (45, 35), (200, 130))
+    pictures = [written(mode, size, **options) for mode, options in KINDS.values() for size in sizes]
+    pictures.append(written("RGB", (600, 300), autotiling=False, tile_rows=1, tile_cols=1))
+    for one in (one for data in [*pictures, GRID, *map(encoded, WHOLE)] for one in coded(data)):
+        assert av1.flaw(one.data) is None
+        assert dav1d.decode(apart(one.data), 10**6) == dav1d.decode(one.data, 10**6)
+        with pytest.raises(CutShort):
+            dav1d.decode(apart(one.data, wrong=1), 10**6)
+
+
+def apart(data: bytes, wrong: int = 0) -> bytes:
+    """The same with header and tiles of its frame as two units; `wrong`: the header ends so many bits too late."""
+    units, sequence = b"", None
+    for kind, body in av1._units(data):
+        start = data.index(body)  # no unit's beginning is like an earlier one's
+        if kind == 1:
+            sequence = av1._sequence(av1._Bits(body))
+            units += unit(1, body)
+        elif kind == 6:
+            assert sequence
+            bits = av1._Bits(body)
+            av1._frame(bits, sequence)
+            end, length = -(-bits.at // 8), bits.at + wrong
+            head = int.from_bytes(body[: end + 1]) >> 8 * (end + 1) - length << 1 | 1
+            units += unit(3, (head << -(length + 1) % 8).to_bytes(-(-(length + 1) // 8)))
+            units += unit(4, data[start + end :])
+    return units
+
+
+def unit(kind: int, body: bytes) -> bytes:
+    return bytes([kind << 3 | 2, len(body) & 0x7F | 0x80, len(body) >> 7 & 0x7F | 0x80, len(body) >> 14]) + body
+
+
+@pytest.mark.parametrize("level", [2, 7, 20, 24])
+def test_a_level_that_there_is_not_is_damage(level: int):
+    data = encoded("avif")
+    at = data.index(b"mdat") + 8
+    number = int.from_bytes(data[at : at + 2]) & ~(31 << 6) | level << 6  # behind five bits
+    hurt = data[:at] + number.to_bytes(2) + data[at + 2 :]
+    assert loads(hurt) and not opens(hurt) and verdict(hurt) is Reason.CORRUPT
 
 
 def test_a_cut_is_found_in_the_coded_data_alone():

@@ -84,7 +84,9 @@ def avif_extent(data: Buffer) -> Extent:
             (size,) = struct.unpack(">Q", data[at + 8 : at + 16])
         if size == 0 and kind in _ENDLESS:
             size = len(data) - at  # to the end of the file
-        elif size < 8 or kind not in _BOXES:
+        elif kind in _BOXES and size < 8:
+            raise CutShort(f"its box {kind.decode()} at byte {at} has no size")
+        elif kind not in _BOXES:
             kind = before
             break  # what follows the last whole box is none of the picture
         at += size

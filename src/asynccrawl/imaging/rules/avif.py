@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import InvalidImage
 from ...models import Reason
-from .. import dav1d
+from .. import av1, dav1d
 from ..buffer import Buffer
 from ..heif import Coded, coded, waits_for_colours
 from .broken import BrokenRule
@@ -36,6 +36,8 @@ def check_coded(data: Buffer, max_pixels: int) -> None:
     if not pictures:
         raise BrokenRule("it has no coded picture")
     for picture in pictures:
+        if found := av1.flaw(picture.data):
+            raise BrokenRule(f"of its AV1 data {found}")
         _check_kind(picture, dav1d.decode(picture.data, max_pixels))
 
 
