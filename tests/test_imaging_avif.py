@@ -13,6 +13,9 @@ from PIL import Image
 
 from asynccrawl.errors import InvalidImage
 from asynccrawl.imaging import av1, dav1d, examine
+from asynccrawl.imaging.av1.bits import Bits, units
+from asynccrawl.imaging.av1.frame import read_frame
+from asynccrawl.imaging.av1.sequence import read_sequence
 from asynccrawl.imaging.extent import CutShort
 from asynccrawl.imaging.heif import coded
 from asynccrawl.models import Reason
@@ -141,21 +144,21 @@ def test_the_end_of_a_header_is_found_whatever_is_in_it():
 
 def apart(data: bytes, wrong: int = 0) -> bytes:
     """The same with header and tiles of its frame as two units; `wrong`: the header ends so many bits too late."""
-    units, sequence = b"", None
-    for kind, body in av1._units(data):
+    found, sequence = b"", None
+    for kind, body in units(data):
         start = data.index(body)  # no unit's beginning is like an earlier one's
         if kind == 1:
-            sequence = av1._sequence(av1._Bits(body))
-            units += unit(1, body)
+            sequence = read_sequence(Bits(body))
+            found += unit(1, body)
         elif kind == 6:
             assert sequence
-            bits = av1._Bits(body)
-            av1._frame(bits, sequence)
+            bits = Bits(body)
+            read_frame(bits, sequence)
             end, length = -(-bits.at // 8), bits.at + wrong
             head = int.from_bytes(body[: end + 1]) >> 8 * (end + 1) - length << 1 | 1
-            units += unit(3, (head << -(length + 1) % 8).to_bytes(-(-(length + 1) // 8)))
-            units += unit(4, data[start + end :])
-    return units
+            found += unit(3, (head << -(length + 1) % 8).to_bytes(-(-(length + 1) // 8)))
+            found += unit(4, data[start + end :])
+    return found
 
 
 def unit(kind: int, body: bytes) -> bytes:
