@@ -158,6 +158,13 @@ def test_a_photograph_is_settled_the_quick_way(monkeypatch):
     assert verdict(file.getvalue()) == verdict(encoded("gif animated transparent")) == "kept"
 
 
+def test_what_is_odd_and_very_long_is_not_followed(monkeypatch):
+    odd = gif((100, 90), 8, coded(NOISE, 8) + b"\0")
+    assert verdict(odd) == "kept"
+    monkeypatch.setattr(lzw, "_MAX_FOLLOWED", 1_000)
+    assert verdict(odd) is Reason.CORRUPT and verdict(GOOD["a full table"]) == "kept"
+
+
 def test_no_cut_of_a_gif_is_kept_wherever_it_is():
     for data in (GOOD["plain"], GOOD["no end code"], GOOD["looping"]):
         assert [n for n in range(len(data)) if verdict(data[:n]) == "kept"] == []

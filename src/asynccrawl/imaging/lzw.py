@@ -14,6 +14,8 @@ from .extent import CutShort
 _WIDEST = 12
 _FULL = 1 << _WIDEST
 """Strings that the table has room for; none are added once it is full."""
+_MAX_FOLLOWED = 2**22
+"""Bytes of a frame that are followed code by code: a second."""
 _PIECE = 6
 """Bytes that are taken at once: several codes, and a number that Python handles quickly."""
 
@@ -25,8 +27,11 @@ def values(blocks: bytes, bits: int, size: tuple[int, int]) -> frozenset[int]:
     width and height. Raises CutShort where a code means nothing yet, where there are not as many pixels, and where
     codes follow the last one. (One in the last byte is padding: encoders that leave out the end code have it.)
     """
-    quick = _at_once(blocks, bits, size)
-    return _one_by_one(_joined(blocks), bits, size[0] * size[1]) if quick is None else quick
+    if (quick := _at_once(blocks, bits, size)) is not None:
+        return quick
+    if len(blocks) > _MAX_FOLLOWED:
+        raise CutShort("its data do not make its pixels, or not them alone")
+    return _one_by_one(_joined(blocks), bits, size[0] * size[1])
 
 
 def _at_once(blocks: bytes, bits: int, size: tuple[int, int]) -> frozenset[int] | None:
