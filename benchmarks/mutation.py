@@ -65,6 +65,12 @@ def peak(pid: int) -> int:
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
+def hush() -> None:
+    """The readers write to standard error themselves, a line for each flaw."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+
+
 def opens_elsewhere(data: bytes) -> str | None:
     """What Pillow or OpenCV finds wrong."""
     import cv2
@@ -111,7 +117,8 @@ async def look(decoder: Decoder, tally: Tally) -> None:
 
 async def run(options: argparse.Namespace, names: list[str], tally: Tally) -> list[str]:
     decoder = open_decoder(Settings(processes=options.processes, image=ImagePolicy(max_decode_seconds=5.0)))
-    checker = ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) if options.check else None
+    spawning = multiprocessing.get_context("spawn")
+    checker = ProcessPoolExecutor(1, spawning, initializer=hush) if options.check else None
     source, end = variants(names, options.seed), time.monotonic() + options.seconds
     looking = asyncio.create_task(look(decoder, tally))
     workers = max(1, options.processes)

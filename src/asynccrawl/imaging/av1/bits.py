@@ -15,7 +15,10 @@ class Unsure(Exception):
 
 
 class Bits:
-    """A row of bits, read from the top of each byte."""
+    """A row of bits, read from the top of each byte. Called with a count, it gives the next ones as a number.
+
+    `at`: how many have been read. Raises Unsure behind the end.
+    """
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at, self.length = int.from_bytes(data), 0, 8 * len(data)
@@ -27,10 +30,12 @@ class Bits:
         return self.data >> (self.length - self.at) & (1 << count) - 1
 
     def signed(self, count: int) -> int:
+        """The next bits as a number in two's complement."""
         value = self(count)
         return value - (1 << count) if value >> (count - 1) else value
 
     def skip(self, *counts: int) -> None:
+        """Pass over so many bits, and so many more. Raises Unsure behind the end."""
         for count in counts:
             self(count)
 

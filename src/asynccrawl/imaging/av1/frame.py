@@ -27,6 +27,7 @@ class Frame:
 
 
 def read_frame(bits: Bits, sequence: Sequence) -> Frame:
+    """Read a frame's header up to its end. Raises Unsure where it is none that is followed."""
     frame = Frame()
     # A frame that is shown again, that is no key frame, or that is not shown is not followed.
     if not sequence.reduced and (bits(), bits(2), bits()) != (0, 0, 1):

@@ -36,6 +36,7 @@ class Sequence:
 
 
 def read_sequence(bits: Bits) -> Sequence:
+    """Read a sequence's header. Raises Unsure where it is none that is followed."""
     profile, _, reduced = bits(3), bits(), bits()
     sequence = Sequence(reduced=bool(reduced))
     sequence.levels = (bits(5),) if reduced else _operating_points(bits)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from ..buffer import Buffer
 from .broken import BrokenRule
 
-_WHOLE = frozenset({1, 3, 4, 6, 8, 9, 16, 17})
-"""Types of TIFF's whole numbers (revision 6.0, and BigTIFF's)."""
+_WHOLE, _WHOLE_OF_BIG = frozenset({1, 3, 4, 6, 8, 9}), frozenset({1, 3, 4, 6, 8, 9, 16, 17})
+"""Types of TIFF's whole numbers (revision 6.0), and of BigTIFF's."""
 _SINGLE = frozenset({256, 257, 259, 262, 266, 277, 278, 284, 322, 323})
 """Tags with one value: width, length, compression, photometry, fill order, samples, rows in a strip, planes, tiles."""
-_WIDTH, _HEIGHT, _OFFSETS, _ROWS, _PLANES = 256, 257, 273, 278, 284
+_WIDTH, _HEIGHT, _OFFSETS, _ROWS, _PLANES, _TILES = 256, 257, 273, 278, 284, 324
 _COMPRESSION, _PLAIN, _SUBSAMPLED, _APART, _TILE_WIDTH, _TILE_HEIGHT = 259, 1, 6, 2, 322, 323
 _CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _ALL_ROWS = 2**32 - 1
@@ -56,13 +56,14 @@ def check_tiff(data: Buffer) -> None:
     (at,) = kind.read(kind.offset, data, 8 if big else 4)
     (entries,) = kind.read(kind.counter, data, at)
     at += struct.calcsize("<" + kind.counter)
+    whole = _WHOLE_OF_BIG if big else _WHOLE
     counts: dict[int, int] = {}
     values: dict[int, tuple[int, ...]] = {}
     for entry in range(at, at + entries * (4 + 2 * width), 4 + 2 * width):
         tag, type_ = kind.read("H", data, entry, 2)
         (count,) = kind.read(kind.offset, data, entry + 4)
         if tag in _SINGLE or tag in _BY_SAMPLE or any(tag in pair for pair in _PLACES):
-            if tag in counts or type_ not in _WHOLE or (tag in _SINGLE and count != 1):
+            if tag in counts or type_ not in whole or (tag in _SINGLE and count != 1):
                 raise BrokenRule(f"its tag {tag} is there twice, or has the wrong type or count")
             counts[tag] = count
         if tag == _COLOURS:
@@ -90,6 +91,10 @@ def _check_tags(counts: dict[int, int], values: dict[int, int]) -> None:
         raise BrokenRule("its strips are larger than any picture")
     if _OFFSETS in counts and counts[_OFFSETS] * rows < values.get(_HEIGHT, 0):
         raise BrokenRule("it has fewer strips than its rows need")
+    across = -(-values.get(_WIDTH, 0) // max(1, values.get(_TILE_WIDTH, 1)))
+    down = -(-values.get(_HEIGHT, 0) // max(1, values.get(_TILE_HEIGHT, 1)))
+    if _TILES in counts and counts[_TILES] < across * down:
+        raise BrokenRule("it has fewer tiles than its pixels need")
     if not counts.keys() >= _NEEDED:
         raise BrokenRule(f"it lacks the tags {sorted(_NEEDED - counts.keys())}")
     for places, lengths in _PLACES:
