@@ -22,7 +22,7 @@ from .conftest import lenient
 from .test_cli import OPEN, command
 from .test_decoder_processes import at_work, children, large, until
 
-pytestmark = pytest.mark.slow  # processes are started
+pytestmark = [pytest.mark.slow, pytest.mark.interpreter]  # processes are started
 
 PROGRAM = """
 import sys, asynccrawl as ac
@@ -153,8 +153,6 @@ def test_a_notebook_may_use_processes(tmp_path: Path):
     """crawl_sync inside of a running loop, twice; from a directory that its path names as the current one."""
     code = """
 import asyncio, sys
-
-pytestmark = pytest.mark.interpreter
 async def cell():
     import asynccrawl as ac
     for n in range(2):

@@ -27,9 +27,7 @@ from asynccrawl.models import Reason
 from asynccrawl.settings import ImagePolicy
 from asynccrawl.testing import picture
 
-pytestmark = pytest.mark.interpreter
-
-pytestmark = pytest.mark.slow  # a process is started in a tenth of a second
+pytestmark = [pytest.mark.slow, pytest.mark.interpreter]  # a process is started in a tenth of a second
 
 
 @functools.cache

@@ -15,6 +15,8 @@ from asynccrawl.testing import Answer, ImageServer, PictureSet, picture
 
 from .test_cli import OPEN, command, manifest_of, printed_manifest, start
 
+pytestmark = pytest.mark.interpreter
+
 SCRIPT = Path(sys.executable).with_name("asynccrawl")
 
 
@@ -85,8 +87,6 @@ async def test_a_second_signal_is_obeyed_although_the_disk_hangs(dest: Path, tmp
 import sys, time
 from asynccrawl.cli import main
 from asynccrawl.sinks import DirectorySink
-
-pytestmark = pytest.mark.interpreter
 DirectorySink._write = lambda self, batch: print("hangs", flush=True) or time.sleep(60)
 main(sys.argv[1:])
 """
