@@ -104,24 +104,33 @@ class Checkpoints:
 
     async def finish(self) -> None:
         """Sync what is left. Raises StorageError."""
-        await self.abandon()
+        await self._end()
         self._raise()
         if self._gathered:
             self._begin()
-            await self.abandon()
+            await self._end()
             self._raise()
 
     async def abandon(self) -> None:
-        """Begin no more; what is marked stays so."""
-        self._ended = True
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        """Begin no more, and wait for no sync, which may take long; what is marked stays so."""
+        self._stop()
+        if self._running:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+
+    async def _end(self) -> None:
+        self._stop()
         if self._running:
             try:
                 await asyncio.wait({self._running})
             finally:
-                self._running.cancel()  # if we were: the ledger is closed next, and the marks stay
+                self._running.cancel()  # if we were: the ledger is closed next
+
+    def _stop(self) -> None:
+        self._ended = True
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
 
     def _begin(self) -> None:
         self._timer, running = None, self._running
