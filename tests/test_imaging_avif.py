@@ -174,6 +174,13 @@ def test_a_level_that_there_is_not_is_damage(level: int):
     assert loads(hurt) and not opens(hurt) and verdict(hurt) is Reason.CORRUPT
 
 
+def test_a_unit_without_a_size_is_damage():
+    data = written("RGB", (2, 3))
+    at = data.index(b"\x32", data.index(b"mdat") + 8)
+    hurt = data[:at] + b"\x34" + data[at + 1 :]  # its size is taken for something else, and it goes on to the end
+    assert loads(hurt) and not opens(hurt) and verdict(hurt) is Reason.CORRUPT
+
+
 def test_a_cut_is_found_in_the_coded_data_alone():
     (picture,) = coded(encoded("avif"))
     for lost in range(1, len(picture.data) - 20, 9):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-_RESERVED, _SIZED = 0x81, 2
-"""Bits of a unit's header: those that are zero, and the one by which it has a size."""
+_FORBIDDEN, _SIZED = 0x80, 2
+"""Bits of a unit's header: the one that is zero, and the one by which it has a size, without which libaom is lost."""
 _LONGEST = 512
 """Bytes of a header that are looked at: with film grain it may have some two hundred."""
 
@@ -45,7 +45,7 @@ def units(data: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at < len(data):
         head, at = data[at], at + (2 if data[at] & 4 else 1)
-        if head & _RESERVED or not head & _SIZED:
+        if head & _FORBIDDEN or not head & _SIZED:
             yield -1, b""
             return
         size, shift, more = 0, 0, True

@@ -22,7 +22,7 @@ def flaw(data: bytes) -> str | None:
     try:
         for kind, body in units(data):
             if kind < 0:
-                return "a unit has reserved bits, or no size"
+                return "a unit has a forbidden bit, or no size"
             if kind == _SEQUENCE:
                 sequence = read_sequence(Bits(body))
                 if not _LEVELS.issuperset(sequence.levels):

@@ -43,6 +43,8 @@ def check_png(data: Buffer) -> None:
             raise BrokenRule(f"its chunk {kind.decode('ascii', 'replace')} at byte {at} is needed, and not known")
         if kind == b"fcTL" and not _fits(data, at + 12):
             raise BrokenRule(f"its frame at byte {at} does not fit into the picture")
+        if kind == b"acTL" and not any(data[at + 8 : at + 12]):
+            raise BrokenRule("it is an animation of no frames (11.3.4.2)")
         if waiting and kind in (b"fcTL", b"IEND") and b"acTL" in seen:
             raise BrokenRule(f"its frame before byte {at} has no data")
         waiting = kind == b"fcTL" or (waiting and kind not in _DATA)
