@@ -83,6 +83,13 @@ def _frame_without_data() -> bytes:
     return data[:second] + data[second : second + 38] + data[second:]
 
 
+def _unannounced() -> bytes:
+    """Without the announcement Pillow does not mind what is in the chunk."""
+    data = patched("webp alpha", b"VP8X", 8, b"\0")
+    at = data.index(b"ALPH") + 150
+    return data[:at] + b"\xd7\xfd\x5d\x96" + data[at + 4 :]
+
+
 CASES: dict[str, Callable[[], bytes]] = {
     "png: an animation of no frames": lambda: patched("png animated", b"acTL", 4, bytes(4)),
     "png: a frame drawn in no known way": lambda: patched("png animated", b"fcTL", 4 + 25, b"\x02"),
@@ -92,6 +99,8 @@ CASES: dict[str, Callable[[], bytes]] = {
     "tiff: too few tiles": lambda: tiles(high=120),
     "tiff: two widths of tiles": lambda: tiles(wide=[32, 32]),
     "tiff: too few colours": lambda: patched("tiff palette", struct.pack("<HHIH", 258, 3, 1, 8), 8, b"\x01"),
+    "bmp: rows that are packed for other bits": lambda: patched("bmp rle 4 bit", b"BM", 30, b"\x01"),
+    "webp: damaged alpha that is not announced": _unannounced,
     "avif: boxes without a size": lambda: patched("avif", b"meta", -4, bytes(4)),
 }
 

@@ -13,12 +13,13 @@ from .broken import BrokenRule
 from .gif import check_codes, check_gif
 from .png import check_png, check_rows
 from .tiff import check_tiff
+from .webp import check_webp
 
 __all__ = ["BrokenRule", "check_pixels", "check_rules"]
 
 
 def check_rules(format_: str, data: Buffer) -> None:
-    """Raise BrokenRule for a picture that is built against its standard (PNG, TIFF, GIF, packed BMP, AVIF).
+    """Raise BrokenRule for a picture that is built against its standard (PNG, TIFF, GIF, packed BMP, AVIF, WebP).
 
     Raises InvalidImage (unsupported_format) for one that OpenCV could not recognise, and IndexError or struct.error
     for one that is cut.
@@ -43,4 +44,5 @@ def check_pixels(format_: str, data: Buffer, max_pixels: int) -> None:
 
 _CHECKS: dict[str, Callable[[Buffer], None]] = {
     "png": check_png, "tiff": check_tiff, "gif": check_gif, "bmp": check_bmp, "avif": check_avif,
+    "webp": check_webp,
 }  # fmt: skip

@@ -7,13 +7,18 @@ import struct
 from ..buffer import Buffer
 from .broken import BrokenRule
 
+_PACKED_BITS = {1: 8, 2: 4}
+"""Ways of packing rows (BI_RLE8, BI_RLE4) -> bits of a pixel."""
+
 
 def check_bmp(data: Buffer) -> None:
     """Packed rows are no longer than the picture is wide, and end with the mark of their end."""
     offset, header = struct.unpack("<II", data[10:18])
     if header < 40:
         return
-    width, height, _, _, packing = struct.unpack("<iiHHI", data[18:34])
+    width, height, _, bits, packing = struct.unpack("<iiHHI", data[18:34])
+    if packing in _PACKED_BITS and bits != _PACKED_BITS[packing]:
+        raise BrokenRule(f"its rows are packed as {_PACKED_BITS[packing]} bits a pixel, and have {bits}")
     at, x, y = offset, 0, 0
     while packing in (1, 2):
         count, value = data[at], data[at + 1]
