@@ -93,6 +93,7 @@ def _unannounced() -> bytes:
 CASES: dict[str, Callable[[], bytes]] = {
     "png: an animation of no frames": lambda: patched("png animated", b"acTL", 4, bytes(4)),
     "png: a frame drawn in no known way": lambda: patched("png animated", b"fcTL", 4 + 25, b"\x02"),
+    "png: a chunk of a standard to come": lambda: encoded("png")[:33] + png_chunk(b"test", b"") + encoded("png")[33:],
     "png: a chunk without a name": lambda: encoded("png")[:33] + png_chunk(b"a1b2", b"") + encoded("png")[33:],
     "tiff: strips without bytes": lambda: strips(counts=[280, 0, 280, 280, 280, 280]),
     "tiff: a number of an unknown type": _odd_type,

@@ -37,8 +37,8 @@ def check_png(data: Buffer) -> None:
             (b"IDAT" in seen and last != b"IDAT") or (data[25] == _PALETTE and b"PLTE" not in seen)
         ):
             raise BrokenRule(f"its image data at byte {at} are out of place")
-        if not kind.isalpha():
-            raise BrokenRule(f"its chunk at byte {at} has no name (5.3)")
+        if not kind.isalpha() or kind[2] & 0x20:
+            raise BrokenRule(f"its chunk at byte {at} has a name that is none (5.3 and 5.4)")
         if not kind[0] & 0x20 and kind not in _CRITICAL:
             raise BrokenRule(f"its chunk {kind.decode('ascii', 'replace')} at byte {at} is needed, and not known")
         if kind == b"fcTL" and not _fits(data, at + 12):
