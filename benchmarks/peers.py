@@ -152,10 +152,10 @@ def _old_script() -> list[Peer]:
         program = Path(str(script))
         if mended:
             # It never passes `sleep` on to what downloads, where the default is a second after each picture.
-            text = program.read_text()
-            if "sleep=1" not in text:
-                raise SystemExit(f"{program}: there is no sleep=1 to mend; is it the tutorial's script?")
-            program = Path(written(scratch, "mended.py", [text.replace("sleep=1", "sleep=0")]))
+            text, default = program.read_text(), "sleep_after_dl=1"
+            if default not in text:
+                raise SystemExit(f"{program}: there is no {default} to mend; is it the tutorial's script?")
+            program = Path(written(scratch, "mended.py", [text.replace(default, "sleep_after_dl=0")]))
         listed = written(scratch, "old.txt", _keyed(urls))
         return [str(python), str(program), listed, str(dest), "--jobs", str(JOBS), "--retry", "3", "--sleep", "0"]
 
