@@ -57,12 +57,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Work:
-    """What every program is given: the URLs, how many bytes they are together, and a directory to work in."""
+    """What every program is given: the URLs, how many bytes they are together, and a directory to work in.
+
+    `keep`: whether what was downloaded stays there until the end.
+    """
 
     urls: Sequence[str]
     total: int
     server: psutil.Process | None
     root: Path
+    keep: bool
 
     def done_by(self, peer: Peer, *, warming_up: bool) -> Cost:
         """One download into a new directory. Exits unless all of it is there."""
@@ -78,7 +82,8 @@ class Work:
         except Failed as error:
             raise SystemExit(f"{peer.name}: {error}") from error
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            if not self.keep:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def measure(rows: list[Row], work: Work, rounds: int) -> None:
@@ -164,7 +169,8 @@ def main() -> None:
         with served(pictures, given.records, root) as (server, urls, process):
             known = process is not None
             total = sum(path.stat().st_size for path in pictures.iterdir()) if known else measured(urls)
-            measure(rows, Work(urls, total, process, root), given.rounds)
+            keep = file_system(given.dest) != "tmpfs"
+            measure(rows, Work(urls, total, process, root, keep), given.rounds)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     told = {
