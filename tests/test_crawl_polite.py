@@ -263,6 +263,28 @@ async def test_records_that_failed_for_causes_that_pass_get_a_second_chance_at_t
     assert all(path in ("/0.jpg", "/1.jpg") for path in order[last_first + 1 :]), "after everything else"
 
 
+@pytest.mark.slow  # sixty requests that run out of time
+async def test_a_slot_whose_silent_request_was_broken_off_is_not_counted_twice_by_the_servers(dest: Path):
+    """Sixty hosts keep silent: their requests are broken off, one after the other, while others wait for the slots."""
+    most = 0
+
+    async with ImageServer(hosts=120) as server:
+
+        def route(request: Any) -> Answer:
+            nonlocal most
+            most = max(most, server.audit.in_flight())
+            return silent() if request.host in server.hosts[::2] else Answer(BODY, delay=0.02)
+
+        server.route(route)
+        urls = [server.url(f"/{n}.jpg", n % 120) for n in range(1200) if n % 2 or n < 120]
+        settings = replace(
+            LOOPBACK, retry=ac.RetryPolicy(retries=0, second_chance=False), limits=ac.Limits(timeout=0.3)
+        )
+        report = await ac.crawl(urls, dest, settings=settings, concurrency=40)
+        assert report.saved == 600 and server.audit.count() > len(urls), "some were tried again"
+    assert most <= 40
+
+
 async def test_a_retry_budget_keeps_a_failing_host_from_costing_its_tries_many_times_over(
     server: ImageServer, dest: Path
 ):

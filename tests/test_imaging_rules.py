@@ -9,7 +9,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from asynccrawl.errors import InvalidImage
 from asynccrawl.imaging import examine
@@ -129,6 +129,19 @@ def test_what_only_pillow_reads_is_corrupt(name: str):
 @pytest.mark.parametrize("name", AGAINST_THE_STANDARD)
 def test_lengths_that_cannot_be_are_corrupt(name: str):
     assert verdict(AGAINST_THE_STANDARD[name]()) is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("turbo", ["on", "off"])
+def test_a_marker_that_only_pillow_minds_is_corrupt(turbo: str):
+    """TEM (0xFF01), which stands alone and has no meaning in a file."""
+    good = encoded("jpeg")
+    data = good[:2] + b"\xff\x01" + good[2:]
+    assert opens(data)
+    with pytest.raises(UnidentifiedImageError):
+        loads(data)
+    with pytest.raises(InvalidImage) as caught:
+        examine(data, ImagePolicy(turbo=turbo))
+    assert caught.value.reason is Reason.CORRUPT
 
 
 def test_what_may_differ_is_kept():

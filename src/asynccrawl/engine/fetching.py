@@ -11,6 +11,10 @@ from .state import State
 
 _NO_DESCRIPTOR_SECONDS = 0.1
 """How long a slot rests that found no file descriptor: others may end meanwhile, and free theirs."""
+_CLOSING_SECONDS = 0.005
+"""How long a slot rests whose connection was closed in the middle: by then its server has seen that, and does not count
+the request any more when the next one comes.
+"""
 
 
 class Fetching:
@@ -29,12 +33,17 @@ class Fetching:
         shall not count. Raises what ends the crawl.
         """
         try:
-            return await self._fetch()
+            answer = await self._fetch()
+            if answer is None:
+                await asyncio.sleep(_CLOSING_SECONDS)
+            return answer
         except OutOfDescriptors as error:
             fewer = self._state.frontier.overload.crowded(self._state.clock())
             await asyncio.sleep(_NO_DESCRIPTOR_SECONDS)
             return None if fewer else error
         except FetchError as error:
+            if error.reason is Reason.TIMEOUT:
+                await asyncio.sleep(_CLOSING_SECONDS)
             away = error.retryable and self._state.attention.was_away_since(self._flight.began)
             return None if away else error
         except CrawlError:

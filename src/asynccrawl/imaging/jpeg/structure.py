@@ -170,6 +170,7 @@ def _segment(data: Buffer, at: int, layout: Layout) -> int:
         layout.end = at
         return at
     if marker in _BARE:
+        layout.told |= marker == TEM  # Pillow does not know it
         return at
     length = int.from_bytes(data[at : at + 2], "big")
     end = at + length
