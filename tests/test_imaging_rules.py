@@ -144,6 +144,20 @@ def test_a_marker_that_only_pillow_minds_is_corrupt(turbo: str):
     assert caught.value.reason is Reason.CORRUPT
 
 
+@pytest.mark.parametrize("name", ["jpeg", "jpeg progressive", "jpeg end marker in a comment"])
+@pytest.mark.parametrize("turbo", ["on", "off"])
+@pytest.mark.parametrize("at", [3, 5])  # height and width, behind the length of the frame header
+def test_a_jpeg_without_pixels_is_corrupt(name: str, turbo: str, at: int):
+    """Its height may stand behind its first scan (DNL), which no reader here knows."""
+    data = bytearray(encoded(name))
+    start = next(n for n in range(len(data)) if data[n] == 0xFF and data[n + 1] in (0xC0, 0xC2) and not data[n + 2])
+    data[start + 2 + at : start + 4 + at] = bytes(2)
+    assert not opens(bytes(data))
+    with pytest.raises(InvalidImage) as caught:
+        examine(bytes(data), ImagePolicy(turbo=turbo))
+    assert caught.value.reason is Reason.CORRUPT, caught.value
+
+
 def test_what_may_differ_is_kept():
     """First strips of two lengths, where libtiff's guess is right; and a bit that decoders pass over."""
     for data in (strips(counts=[280, 300, 280, 280, 280, 280]), patched("avif", b"mdat\x12\x00\x0a", 6, b"\x0b")):

@@ -190,6 +190,8 @@ def _opened(format_: str, data: Buffer) -> ImageFile:
 def _decoded_jpeg(data: Buffer, policy: ImagePolicy, strict: bool, served: Served | None) -> Look:
     layout, stand_in = jpeg.prepare(data, strict)
     width, height = layout.size
+    if layout.frame and not (width and height):
+        raise InvalidImage(Reason.CORRUPT, f"its frame header says {width} x {height} pixels")
     check_size(width, height, policy)
     if strict and served is None and (plain := layout.plain_mode):
         # Opening it with Pillow would tell nothing more.
