@@ -6,24 +6,20 @@ import base64
 import io
 import random
 
-import cv2
-import numpy as np
 import pytest
-from PIL import Image
 
-from asynccrawl.errors import InvalidImage
-from asynccrawl.imaging import av1, dav1d, examine
+from asynccrawl.imaging import av1, dav1d
 from asynccrawl.imaging.av1.bits import Bits, units
 from asynccrawl.imaging.av1.frame import read_frame
 from asynccrawl.imaging.av1.sequence import read_sequence
 from asynccrawl.imaging.extent import CutShort
 from asynccrawl.imaging.heif import coded
 from asynccrawl.models import Reason
-from asynccrawl.settings import ImagePolicy
 from asynccrawl.testing.encodings import encoded
 from asynccrawl.testing.pictures import drawn
 
-POLICY = ImagePolicy()
+from .readers import loads, opens, verdict
+
 GRID = base64.b64decode("""
     AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUEAAAHhbWV0YQAAAAAAAAAoaGRscgAAAAAAAAAAcGljdAAAAAAAAAAAAAAAAGxpYmF2aWYA
     AAAADnBpdG0AAAAAAAEAAABWaWxvYwAAAABEAAAFAAEAAAABAAACCQAAAAgAAgAAAAEAAAIRAAAAIAADAAAAAQAAAjEAAAAfAAQAAAABAAACUAAA
@@ -52,29 +48,6 @@ def written(mode: str, size: tuple[int, int], **options: object) -> bytes:
     file = io.BytesIO()
     drawn(size, random.Random(0), mode).save(file, "AVIF", speed=10, **options)
     return file.getvalue()
-
-
-def verdict(data: bytes) -> str | Reason:
-    try:
-        examine(data, POLICY)
-    except InvalidImage as error:
-        assert error.detail
-        return error.reason
-    return "kept"
-
-
-def opens(data: bytes) -> bool:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is not None
-
-
-def loads(data: bytes) -> bool:
-    """In Pillow."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-    except (OSError, SyntaxError, ValueError, RuntimeError):
-        return False
-    return True
 
 
 def test_the_strict_decoder_is_there():

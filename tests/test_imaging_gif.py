@@ -6,20 +6,17 @@ import io
 import random
 import struct
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from asynccrawl.errors import InvalidImage
-from asynccrawl.imaging import examine, lzw
+from asynccrawl.imaging import lzw
 from asynccrawl.models import Reason
-from asynccrawl.settings import ImagePolicy
 from asynccrawl.testing.encodings import encoded
 
 from .gifs import Style, coded, gif
+from .readers import loads, opens, verdict
 
-POLICY = ImagePolicy()
 SIZE = (12, 7)
 RNG = random.Random(0)
 PIXELS = [RNG.choice((0, 0, 1, 2, 3)) for _ in range(SIZE[0] * SIZE[1])]
@@ -31,23 +28,8 @@ def control(flags: int, transparent: int = 0) -> bytes:
     return struct.pack("<BBBBHBB", 0x21, 0xF9, 4, flags, 0, transparent, 0)
 
 
-def verdict(data: bytes) -> str | Reason:
-    try:
-        examine(data, POLICY)
-    except InvalidImage as error:
-        assert error.detail
-        return error.reason
-    return "kept"
-
-
-def opens(data: bytes) -> bool:
-    """In Pillow and in OpenCV."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is not None
-    except (OSError, SyntaxError, EOFError, ValueError, IndexError, struct.error, cv2.error):
-        return False
+def both_open(data: bytes) -> bool:
+    return loads(data) and opens(data)
 
 
 PLAIN = coded(PIXELS, 2)
@@ -89,12 +71,12 @@ BAD = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_what_is_odd_and_whole_is_kept(name: str):
-    assert opens(GOOD[name]) and verdict(GOOD[name]) == "kept"
+    assert both_open(GOOD[name]) and verdict(GOOD[name]) == "kept"
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_a_strict_reader_refuses_is_not_kept(name: str):
-    assert not opens(BAD[name]) and verdict(BAD[name]) is Reason.CORRUPT
+    assert not both_open(BAD[name]) and verdict(BAD[name]) is Reason.CORRUPT
 
 
 def test_codes_wider_than_the_standard_has_them_are_refused():
@@ -104,7 +86,7 @@ def test_codes_wider_than_the_standard_has_them_are_refused():
 
 def test_an_extension_that_opencv_misreads_is_unsupported():
     data = gif(SIZE, 2, PLAIN, before=LOOP.replace(b"NETSCAPE2.0", b"ANIMEXTS1.0"))
-    assert not opens(data) and verdict(data) is Reason.UNSUPPORTED_FORMAT
+    assert not both_open(data) and verdict(data) is Reason.UNSUPPORTED_FORMAT
 
 
 @pytest.mark.slow  # two thousand files through three readers
@@ -117,7 +99,7 @@ def test_random_codes_are_judged_as_pillow_and_opencv_judge_them():
         if codes.endswith(bytes(3)):  # that is taken for a file that was cut and filled up, whatever its codes say
             continue
         data = gif(size, bits, codes, block=rng.choice((255, 1, 3)), interlaced=rng.random() < 0.5)
-        whole = opens(data)
+        whole = both_open(data)
         seen[whole] += 1
         assert (verdict(data) == "kept") is whole, data.hex()
     assert min(seen.values()) > 400
