@@ -50,7 +50,7 @@ async def main(directory: Path) -> None:
     for split in ("train", "val"):
         classes = await asyncio.to_thread(names_in, directory / "12_classes" / split)
         print(f"12_classes/{split}: {', '.join(classes)}")
-    assert subset.images == 211 * PER_SYNSET and subset.complete
+    assert subset.images == 211 * PER_SYNSET and subset.complete, subset
     await export(directory)
 
 
@@ -71,7 +71,7 @@ async def export(directory: Path) -> None:
             continue
         made = ", ".join(await asyncio.to_thread(names_in, out))
         print(f"{name}: {report.count('train')} to train on, {report.count('val')} to validate; {made}")
-        assert report.images == 211 * PER_SYNSET and len(report.labels) == 12
+        assert report.images == 211 * PER_SYNSET and len(report.labels) == 12, report
 
 
 if __name__ == "__main__":

@@ -114,5 +114,5 @@ def test_every_example_is_run():
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_run(example: str, tmp_path: Path):
     shown = ran([sys.executable, "-W", "error", str(ROOT / "examples" / example)], tmp_path)
-    assert shown.returncode == 0, shown.stderr
+    assert shown.returncode == 0, shown.stdout + shown.stderr
     assert EXAMPLES[example] in shown.stdout and not shown.stderr
