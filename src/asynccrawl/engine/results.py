@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,4 +88,7 @@ def _failure(
 async def remove_spool(path: Path | None) -> None:
     """Remove a spooled body that came to nothing."""
     if path is not None:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        from aiofiles import os as files  # here, since few crawls spool anything
+
+        with suppress(FileNotFoundError):
+            await files.unlink(path)
