@@ -8,13 +8,12 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, UnidentifiedImageError
 
 from asynccrawl.testing import PLACEHOLDER_BYTES, PictureSet, html_page, numbered, picture, placeholder
 from asynccrawl.testing.pictures import _padded_gif
 
-AVIF = pytest.param("avif", marks=pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF"))
-FORMATS = ["jpeg", "png", "gif", "webp", "bmp", "tiff", AVIF]
+FORMATS = ["jpeg", "png", "gif", "webp", "bmp", "tiff", "avif"]
 
 
 def decoded(data: bytes) -> Image.Image:
