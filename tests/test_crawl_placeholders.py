@@ -146,10 +146,13 @@ class Keeping:
 async def test_without_remove_copies_stay_and_are_suspect(server: ImageServer, listed: List, dest: Path):
     told: list[Outcome] = []
     sink = Keeping()
-    report = await ac.crawl(listed, dest, settings=LOOPBACK, sink=sink, on_outcome=told.append)
+    first = sorted(entry for entry in listed if gone(entry[0]))[:10]  # too few to be told: the sink takes them
+    await ac.crawl(first, dest, settings=LOOPBACK, sink=sink)
+    rest = [entry for entry in listed if entry not in first]
+    report = await ac.crawl(first + rest, dest, settings=LOOPBACK, sink=sink, on_outcome=told.append)
     suspects = [outcome for outcome in told if outcome.suspect]
-    assert suspects and all(o.status is Status.SAVED and o.replaces and not o.replaces.suspect for o in suspects)
-    assert {o.name for o in suspects} == {name for name in sink.names if gone(name)}
+    assert all(o.status is Status.SAVED and o.replaces and not o.replaces.suspect for o in suspects)
+    assert {key for key, _ in first} <= {o.name for o in suspects} == {name for name in sink.names if gone(name)}
     assert report.by_reason == {"placeholder": COPIES - len(suspects)}, "later copies are refused at once"
     assert (report.placeholders[0].copies, report.placeholders[0].suspect) == (COPIES - len(suspects), len(suspects))
     assert f"{len(suspects)} could not be taken back" in str(report)
