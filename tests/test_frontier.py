@@ -33,13 +33,13 @@ def start(frontier: Frontier, now: float) -> Flight:
     return flight
 
 
-def proven(limits: HostLimits, *hosts: str, now: float = 0.0, concurrency: int = 100) -> Frontier:
-    """A frontier whose `hosts` have answered, and are kept known by a hop far in the future."""
+def proven(limits: HostLimits, *hosts: str, now: float = 0.0, concurrency: int = 100, after: float = 0.0) -> Frontier:
+    """A frontier whose `hosts` have answered `after` so long, and are kept known by a hop far in the future."""
     frontier = Frontier(limits, RetryPolicy(base=1.0), concurrency)
     for n, host in enumerate(hosts):
         frontier.put(hop(host, 10_000 + n), now, at=1e9)
         frontier.put(hop(host, 20_000 + n), now)
-        frontier.finish(start(frontier, now), now, Signal.ANSWERED)
+        frontier.finish(start(frontier, now), now + after, Signal.ANSWERED)
     return frontier
 
 
@@ -379,12 +379,12 @@ def test_unknown_and_silent_hosts_leave_the_slots_to_proven_ones():
     for i in range(500, 1500):
         frontier.offer(hop("good", i), 0.0)
     flights = [start(frontier, 0.0) for _ in range(100)]
-    assert sum(flight.key != "good" for flight in flights) == 5
+    assert sum(flight.key != "good" for flight in flights) == 8
     for flight in flights:
         if flight.key == "good":
             frontier.heard(flight, 0.1)
     evicted = frontier.overstaying(2.1)
-    assert len(evicted) == 3, "of the five silent ones two may stay: so many slots the doubtful have"
+    assert len(evicted) == 6, "of the eight silent ones two may stay: so many slots the doubtful have"
     for flight in evicted:
         flights.remove(flight)
         frontier.finish(flight, 2.1, Signal.NONE)
@@ -399,7 +399,7 @@ def test_unknown_and_silent_hosts_leave_the_slots_to_proven_ones():
             frontier.heard(flights[-1], 2.2)
         if frontier.queued <= 1200:
             break
-    assert sum(flight.key != "good" for flight in flights) == 7, "two that keep silent, five that are not known yet"
+    assert sum(flight.key != "good" for flight in flights) == 10, "two that keep silent, eight that are not known yet"
 
 
 def test_other_hosts_are_tried_more_and_more_as_the_proven_run_out_of_work():
@@ -416,7 +416,66 @@ def test_other_hosts_are_tried_more_and_more_as_the_proven_run_out_of_work():
         frontier.finish(good, 0.0, Signal.ANSWERED)
         flights.append(start(frontier, 0.0))
         tried.append(sum(flight.key != "good" for flight in flights))
-    assert tried == sorted(tried) and tried[0] == 5 and 30 < tried[-1] < 50
+    assert tried == sorted(tried) and tried[0] == 8 and 30 < tried[-1] < 50
+
+
+def test_fewer_hosts_are_tried_while_many_are_proven_than_while_few_are():
+    tried = {}
+    for many in (1, 200):
+        frontier = proven(HostLimits(per_host=1000, window=2000), *(f"good{i}" for i in range(many)), concurrency=100)
+        for i in range(500):
+            frontier.offer(hop(f"dead{i}", i), 0.0)
+        for i in range(1000):
+            frontier.offer(hop(f"good{i % many}", i), 0.0)
+        tried[many] = sum(start(frontier, 0.0).key.startswith("dead") for _ in range(100))
+    assert tried == {1: 8, 200: 5}
+
+
+def test_a_few_hosts_tell_roughly_how_long_others_may_take():
+    frontier = Frontier(HostLimits(per_host=1), concurrency=20)
+    for i in range(60):
+        frontier.offer(hop(f"h{i}", i), 0.0)
+    flights = start_ready(frontier, 0.0)
+    for flight in flights[:3]:
+        frontier.finish(flight, 0.1, Signal.ANSWERED)
+    assert not frontier.overstaying(1.9), "three tell nothing yet"
+    frontier.finish(flights[3], 0.1, Signal.ANSWERED)
+    assert not frontier.overstaying(0.29)
+    assert len(frontier.overstaying(0.31)) == 15, "one of the silent may stay"
+
+
+def beside_good_hosts(answers_until: float) -> tuple[Frontier, list[Flight]]:
+    """Forty flights that began at 10.0, three of them on unknown hosts; the others are answered, one by one, from 10.02
+    to that moment. Returns those that have not been, too.
+    """
+    good = [f"good{i}" for i in range(30)]
+    frontier = proven(HostLimits(per_host=1000, window=2000), *good, now=9.9, concurrency=40, after=0.1)
+    for i in range(1000):
+        frontier.offer(hop(good[i % 30], i), 10.0)
+        frontier.offer(hop(f"unknown{i}", 1000 + i), 10.0)
+    flights = [start(frontier, 10.0) for _ in range(40)]
+    answering = [flight for flight in flights if flight.key.startswith("good")]
+    assert len(answering) == 37
+    times = [10.02 + 0.005 * number for number in range(37)]
+    for flight, now in zip(answering, times, strict=True):
+        if now < answers_until:
+            frontier.heard(flight, now)
+    return frontier, [flight for flight, now in zip(answering, times, strict=True) if now >= answers_until]
+
+
+def test_who_is_silent_while_others_answer_is_broken_off():
+    frontier, _ = beside_good_hosts(answers_until=10.2)
+    assert not frontier.overstaying(10.14)
+    assert len(frontier.overstaying(10.2)) == 2, "one of the three may stay"
+
+
+def test_a_moment_in_which_nobody_answers_counts_against_none():
+    frontier, unanswered = beside_good_hosts(answers_until=10.1)
+    assert not frontier.overstaying(10.3), "the line may be down"
+    for flight in unanswered:
+        frontier.heard(flight, 10.31)
+    assert not frontier.overstaying(10.33), "nor does it afterwards"
+    assert len(frontier.overstaying(12.1)) == 2, "but for longer than two seconds nobody is waited for"
 
 
 def test_hosts_that_all_take_the_same_time_are_not_taken_for_silent_at_that_time():

@@ -309,6 +309,7 @@ class Frontier:
     def _found(self, host: Host, silence: float, now: float) -> None:
         """The host was heard."""
         host.learn_pace(silence)
+        self._slots.answered(now)
         self.overload.note(host.name, host.missed)
         host.missed = False
         self._trust(host, Trust.PROVEN, now, silence)

@@ -1,10 +1,11 @@
 """Who may have the next slot: proven hosts first, the unknown and the doubtful within bounds. Pure; no clock.
 
-While a proven host is ready, unknown hosts hold at most one slot in SHARE, and more as the proven run out of work:
-good hosts must be found steadily, before they are needed, since a burst of trials would fill the slots with silent
-ones. Doubtful hosts, and the second and further hops of unknown ones, hold one slot in PROBES. When no proven host is
-ready, the unknown may have all slots, but while the list is still being read only by and by: good hosts may be further
-down. The doubtful get what nobody else wants.
+While a proven host is ready, unknown hosts hold at most one slot in SHARE; a few more while so few hosts are proven
+that each would have many flights at once; and ever more as the proven run out of work. Good hosts must be found
+steadily, before they are needed, since a burst of trials would fill the slots with silent ones. Doubtful hosts, and the
+second and further hops of unknown ones, hold one slot in PROBES. When no proven host is ready, the unknown may have all
+slots, but while the list is still being read only by and by: good hosts may be further down. The doubtful get what
+nobody else wants.
 
 What stays silent for longer than can be expected of its host is broken off as soon as it keeps a better one from a
 slot, but for the few slots that the doubtful may hold.
@@ -17,19 +18,25 @@ from collections.abc import Mapping, Sequence
 
 from .flight import Flight
 from .host import PATIENCE, Host, Trust
+from .quiet import Quiet
 
 SHARE = 20
 PROBES = 50
 AHEAD = 3
 """For how many rounds of all slots proven hosts should have work; the less there is, the more others are tried."""
 _HASTE = 8
+_ABREAST = 4
+"""With fewer proven hosts ready than slots, one unknown host more is tried for so many that are lacking: work that is
+spread over many hosts is gentle to each of them, and uses their connections again (half as many are opened).
+"""
 _RAMP_SECONDS = 2.0
 _RAMP_FIRST = 8
 _LEAST_PATIENCE = 0.05
 """Seconds. Less cannot be told from a loop that is busy; a host that was broken off too early costs a request."""
 _EVICTIONS = 3
-"""How often a host may be evicted; each time it is given four times as long. Then it has all the time it needs."""
-_ENOUGH_HEARD = 20
+"""How often a host may be evicted; each time it is given twice as long. Then it has all the time it needs."""
+_FEW_HEARD, _ENOUGH_HEARD = 4, 20
+"""Hosts that tell how long others may take: roughly, and well."""
 _IDLE_HOSTS = 20_000
 """Idle hosts of which the trust is remembered: the latest so many at least, a few megabytes."""
 
@@ -40,11 +47,12 @@ class Slots:
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
         self._flying = [0, 0, 0]  # flights by the trust in their hosts
-        self._unheard: dict[Flight, None] = {}  # in the order of their starts
+        self._unheard: dict[Flight, float] = {}  # in the order of their starts; how long it had been quiet by then
         self._idle: dict[str, tuple[Trust, float]] = {}  # what to expect of a host, and what is left of its retries
         self._long_idle: dict[str, tuple[Trust, float]] = {}  # who became idle before them
         self._evicted: OrderedDict[str, int] = OrderedDict()
         self._began: float | None = None
+        self._quiet = Quiet()
         self._first_heard = 0
         self._spread = 0.0  # its mean deviation
         self._usual = 0.0  # seconds until a host is heard for the first time, on average
@@ -91,14 +99,23 @@ class Slots:
         """A flight begins."""
         if self._began is None:
             self._began = flight.began
-        self._unheard[flight] = None
+        self._unheard[flight] = self._quiet.seconds(flight.began, self._gap())
         self._flying[host.trust] += 1
         self.in_flight += 1
         host.in_flight += 1
 
     def heard(self, flight: Flight) -> bool:
         """A flight's answer has begun, or the flight has ended; returns whether it was unheard until now."""
-        return self._unheard.pop(flight, flight) is None
+        return self._unheard.pop(flight, None) is not None
+
+    def answered(self, now: float) -> None:
+        """Somebody was heard."""
+        self._quiet.heard(now, self._gap())
+
+    def _gap(self) -> float:
+        """Seconds between two answers, as many as proven hosts are asked."""
+        asked = self._flying[Trust.PROVEN]
+        return self._usual / asked if asked else float("inf")
 
     def end(self, host: Host) -> None:
         """A flight has ended."""
@@ -128,7 +145,7 @@ class Slots:
         unheard = self._flying[Trust.UNKNOWN] + self._flying[Trust.DOUBTFUL]
         self.ramping = None
         if proven:
-            room = self.share + self._lack() // _HASTE
+            room = self._room_beside(proven)
             if unknown and self._flying[Trust.UNKNOWN] < room:
                 return Trust.UNKNOWN
             if doubtful and self._flying[Trust.DOUBTFUL] < self.probes and unheard < room + self.probes:
@@ -138,6 +155,13 @@ class Slots:
             self.ramping = now + _RAMP_SECONDS / self._concurrency
             return None
         return Trust.UNKNOWN if unknown else Trust.DOUBTFUL if doubtful else None
+
+    def _room_beside(self, proven: int) -> int:
+        """How many flights unknown hosts may have while so many proven ones are ready: with plenty of work for those, a
+        tenth of all slots at most goes to the unknown and the doubtful.
+        """
+        abreast = min(self.share - self.probes, (self._concurrency - proven) // _ABREAST)
+        return self.share + max(0, self._lack() // _HASTE, abreast)
 
     @property
     def plenty(self) -> bool:
@@ -153,11 +177,14 @@ class Slots:
         found = []
         first = self._patience()
         least = min(first, PATIENCE)
-        for flight in self._unheard:
-            if now - flight.began < least:
+        quiet = self._quiet.seconds(now, self._gap())
+        for flight, before in self._unheard.items():
+            silence = now - flight.began
+            if silence < least:
                 break
             host = hosts[flight.key]
-            if now - flight.began >= (host.patience if host.proven else self._patience_with(host.name, first)):
+            patience = host.patience if host.proven else self._patience_with(host.name, first)
+            if silence - (quiet - before) >= patience or silence >= max(PATIENCE, patience):
                 found.append(flight)
         return found
 
@@ -171,16 +198,19 @@ class Slots:
 
     def _patience_with(self, name: str, first: float) -> float:
         times = self._evicted.get(name, 0)
-        return float("inf") if times >= _EVICTIONS else min(PATIENCE, first * 4.0**times) if times else first
+        return float("inf") if times >= _EVICTIONS else min(PATIENCE, first * 2.0**times) if times else first
 
     def _patience(self) -> float:
         """Seconds for a host that was never heard. Every dead host of a list costs a slot so long.
 
         What others took, and four times its mean deviation, as TCP waits for an acknowledgement (RFC 6298), or half as
-        much again where all take the same; no longer than PATIENCE, unless others take longer than that, too.
+        much again where all take the same; no longer than PATIENCE, unless others take longer than that, too. While few
+        others are known three times what they took, as there at first.
         """
-        if self._first_heard < _ENOUGH_HEARD:
+        if self._first_heard < _FEW_HEARD:
             return PATIENCE
+        if self._first_heard < _ENOUGH_HEARD:
+            return min(PATIENCE, max(4.0 * _LEAST_PATIENCE, 3.0 * self._usual))
         expected = max(_LEAST_PATIENCE, self._usual + max(4.0 * self._spread, 0.5 * self._usual))
         return min(expected, max(PATIENCE, 3.0 * self._usual))
 
