@@ -478,6 +478,20 @@ def test_a_moment_in_which_nobody_answers_counts_against_none():
     assert len(frontier.overstaying(12.1)) == 2, "but for longer than two seconds nobody is waited for"
 
 
+def test_one_host_that_falls_silent_is_no_such_moment():
+    frontier = proven(HostLimits(per_host=8, window=2000), "good", now=9.9, concurrency=100, after=0.1)
+    for i in range(19):
+        frontier.put(hop(f"quick{i}", 500 + i), 9.9)
+        frontier.finish(start(frontier, 9.9), 10.0, Signal.ANSWERED)
+    for i in range(100):
+        frontier.offer(hop("good", i), 10.0)
+    for i in range(300):
+        frontier.offer(hop(f"unknown{i}", 1000 + i), 10.0)
+    flights = start_ready(frontier, 10.0)
+    assert len([flight for flight in flights if flight.key == "good"]) == 8
+    assert len(frontier.overstaying(10.2)) > 50
+
+
 def test_hosts_that_all_take_the_same_time_are_not_taken_for_silent_at_that_time():
     frontier = Frontier(HostLimits(), concurrency=20)
     for i in range(2000):
@@ -729,12 +743,15 @@ _limits = st.builds(
 @given(_limits, st.lists(_events, max_size=120))
 def test_never_above_a_limit_never_early_nothing_lost_or_doubled(limits: HostLimits, events: list[tuple]):
     crowd = Crowd(limits)
+    slots = crowd.frontier._slots
     for name, *arguments in events:
         if name == "wait":
             crowd.now += arguments[0]
         else:
             getattr(crowd, name)(*arguments)
+        assert sum(slots._awaited) == len(slots._unheard) <= slots.in_flight and min(slots._awaited) >= 0
     crowd.run_out()
+    assert slots._awaited == slots._flying == [0, 0, 0]
     crowd.now += 1000.0
     assert crowd.frontier.next(crowd.now) is None
     assert crowd.frontier.hosts == 0, "idle hosts are dropped once no hold or gap runs"

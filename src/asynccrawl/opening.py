@@ -77,10 +77,8 @@ async def open_crawl(
         if await _has_work(ledger):
             decoder.begin(1)
         first = Recorder(screening, store, ledger, on_outcome, None, checkpoints)
-        if isinstance(store, WebDatasetSink) and not sink:
-            await settle_shards(store, ledger)
-        await first.settle()
         recovery = Recovery(root, ledger, decoder) if isinstance(store, DirectorySink) and not sink else None
+        await _settle_the_run_before(first, ledger, store if isinstance(store, WebDatasetSink) and not sink else None)
         if recovery:
             await recovery.settle(first)
         quota = await _quota(settings, ledger)
@@ -149,6 +147,13 @@ async def _own_sink(root: Path, settings: Settings, ledger: Ledger) -> Sink:
     # Each batch is synced, at a cost that one file makes small: rows are never ahead of their pictures, and need no
     # checking after a power cut.
     return WebDatasetSink(root, known=sorted(wanted) if wanted else None, sync=settings.durability != "process")
+
+
+async def _settle_the_run_before(first: Recorder, ledger: Ledger, shards: WebDatasetSink | None) -> None:
+    """Bring to its end what the run before had begun."""
+    if shards:
+        await settle_shards(shards, ledger)
+    await first.settle()
 
 
 async def _end_checkpoints(checkpoints: Checkpoints, kind: type[BaseException] | None, *_: object) -> None:

@@ -165,8 +165,9 @@ class Frontier:
 
     def heard(self, flight: Flight, now: float) -> None:
         """The head of an answer has come."""
-        if self._slots.heard(flight):
-            self._found(self._hosts[flight.key], now - flight.began, now)
+        host = self._hosts.get(flight.key)
+        if host and self._slots.heard(flight, host):
+            self._found(host, now - flight.began, now)
 
     def finish(self, flight: Flight, now: float, signal: Signal, asked: float | None = None) -> bool:
         """A flight has ended; `asked`: the seconds without requests that its answer asked for.
@@ -174,7 +175,7 @@ class Frontier:
         Returns whether the host now counts as down: it has had all its chances, and should be closed.
         """
         host = self._hosts[flight.key]
-        unheard = self._slots.heard(flight)
+        unheard = self._slots.heard(flight, host)
         self._slots.end(host)
         rests = host.health.note(signal, flight.began, now)
         if asked is not None:

@@ -47,6 +47,7 @@ class Host:
     keys: list[tuple[float, int, Hop]]  # robots hops, which pass the gate
     gated: bool
     in_flight: int
+    unheard: int  # of those, whose answers have not begun
     spilled: int
     refilling: bool
     after: int  # the last ordinal that was let into the window
@@ -76,7 +77,7 @@ class Host:
         self.health.recover(limits, retries_each)
         self.delayed = self.keys = _NONE
         self.gated = self.refilling = self.proven = self.missed = False
-        self.in_flight = self.spilled = 0
+        self.in_flight = self.unheard = self.spilled = 0
         self.after = -1
         self.window = max(limits.window, 2 * limits.per_host)
         self.next_start = self.last_next_start = self.hold_until = self.due = 0.0

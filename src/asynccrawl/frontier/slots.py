@@ -37,6 +37,8 @@ _EVICTIONS = 3
 """How often a host may be evicted; each time it is given twice as long. Then it has all the time it needs."""
 _FEW_HEARD, _ENOUGH_HEARD = 4, 20
 """Hosts that tell how long others may take: roughly, and well."""
+_MANY_OWED = 10
+"""Answers of proven hosts without which a moment of silence may be an accident, or one host's."""
 _IDLE_HOSTS = 20_000
 """Idle hosts of which the trust is remembered: the latest so many at least, a few megabytes."""
 
@@ -47,6 +49,7 @@ class Slots:
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
         self._flying = [0, 0, 0]  # flights by the trust in their hosts
+        self._awaited = [0, 0, 0]  # of those, which were not heard yet
         self._unheard: dict[Flight, float] = {}  # in the order of their starts; how long it had been quiet by then
         self._idle: dict[str, tuple[Trust, float]] = {}  # what to expect of a host, and what is left of its retries
         self._long_idle: dict[str, tuple[Trust, float]] = {}  # who became idle before them
@@ -101,21 +104,27 @@ class Slots:
             self._began = flight.began
         self._unheard[flight] = self._quiet.seconds(flight.began, self._gap())
         self._flying[host.trust] += 1
+        self._awaited[host.trust] += 1
+        host.unheard += 1
         self.in_flight += 1
         host.in_flight += 1
 
-    def heard(self, flight: Flight) -> bool:
+    def heard(self, flight: Flight, host: Host) -> bool:
         """A flight's answer has begun, or the flight has ended; returns whether it was unheard until now."""
-        return self._unheard.pop(flight, None) is not None
+        if self._unheard.pop(flight, None) is None:
+            return False
+        self._awaited[host.trust] -= 1
+        host.unheard -= 1
+        return True
 
     def answered(self, now: float) -> None:
         """Somebody was heard."""
         self._quiet.heard(now, self._gap())
 
     def _gap(self) -> float:
-        """Seconds between two answers, as many as proven hosts are asked."""
-        asked = self._flying[Trust.PROVEN]
-        return self._usual / asked if asked else float("inf")
+        """Seconds between two answers, as many as proven hosts owe; few tell nothing."""
+        owed = self._awaited[Trust.PROVEN]
+        return self._usual / owed if owed >= _MANY_OWED else float("inf")
 
     def end(self, host: Host) -> None:
         """A flight has ended."""
@@ -134,6 +143,8 @@ class Slots:
             self._evicted.pop(host.name, None)
         self._flying[host.trust] -= host.in_flight
         self._flying[trust] += host.in_flight
+        self._awaited[host.trust] -= host.unheard
+        self._awaited[trust] += host.unheard
         waiting = host.known - host.in_flight
         self.waiting[host.trust] -= waiting
         self.waiting[trust] += waiting
