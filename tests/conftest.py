@@ -8,11 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from blockbuster import blockbuster_ctx
 
 from asynccrawl.settings import HostLimits, Limits, Network, RetryPolicy, Settings
 from asynccrawl.testing import ImageServer
+
+# No bounds in seconds, which a busy machine exceeds, and for each the same examples every time; `pytest
+# --hypothesis-profile=default` looks for others.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("steady")
 
 LOOPBACK = Settings(
     network=Network(allow_net=("127.0.0.0/8",)),

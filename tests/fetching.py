@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from asynccrawl.errors import FetchError
@@ -12,6 +11,7 @@ from asynccrawl.settings import Settings
 from asynccrawl.urls import parse
 
 from .conftest import LOOPBACK
+from .lived import Lived
 
 GRACE = 1.0
 """Seconds after its deadline by which every attempt ends: the promise."""
@@ -23,15 +23,14 @@ def hop(url: str, seconds: float) -> Hop:
 
 async def outcome(fetcher: HttpFetcher, url: str, seconds: float = 5.0) -> Response | FetchError:
     """The Response, or the FetchError that came within the deadline."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    try:
-        return await fetcher.fetch(hop(url, seconds))
-    except FetchError as error:
-        assert error.detail
-        return error
-    finally:
-        assert loop.time() - began < seconds + GRACE
+    with Lived() as lived:
+        try:
+            return await fetcher.fetch(hop(url, seconds))
+        except FetchError as error:
+            assert error.detail
+            return error
+        finally:
+            assert lived.seconds < seconds + GRACE
 
 
 async def fate(url: str, spool: Path, settings: Settings = LOOPBACK, seconds: float = 5.0) -> Response | FetchError:

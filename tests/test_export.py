@@ -340,6 +340,17 @@ async def test_an_image_folder_with_strangers_or_another_division_tells_them(dat
     assert (out / "n1/mine.jpg").read_bytes() == b"mine"
 
 
+HANGS = """
+import sys, time
+from asynccrawl.cli import main
+from asynccrawl.sinks import lmdb
+put = lmdb._Database.put
+lmdb._Database.put = lambda *arguments: put(*arguments) or print("put", flush=True) or time.sleep(60)
+main(sys.argv[1:])
+"""
+"""The command, which hangs once its first batch is in the database."""
+
+
 @pytest.mark.slow  # a process is started and killed
 async def test_a_killed_export_leaves_nothing_visible_and_is_begun_anew(tmp_path: Path):
     root, out = tmp_path / "data", tmp_path / "out"
@@ -348,11 +359,13 @@ async def test_a_killed_export_leaves_nothing_visible_and_is_begun_anew(tmp_path
         for n in range(150):
             (root / label / f"{label}{n}.jpg").write_bytes(picture(seed=n, size=(300, 200)))
     words = ("export", root, out, "--format", "lmdb", "--encoding", "none")
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "asynccrawl", *map(str, words))
-    while not (out / ".asynccrawl.tmp" / "train_db" / "data.mdb").exists():
-        await asyncio.sleep(0.002)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HANGS, *map(str, words), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout and await process.stdout.readline() == b"put\n"
+    assert (out / ".asynccrawl.tmp" / "train_db" / "data.mdb").exists()
     process.send_signal(signal.SIGKILL)
-    await process.wait()
+    await process.communicate()
     assert [path.name for path in out.iterdir()] == [".asynccrawl.tmp"]
     code, stdout, err = await command(*words)
     assert code == 0 and "it was begun anew" in err and "300 images" in stdout

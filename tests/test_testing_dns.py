@@ -71,7 +71,7 @@ async def over_udp(dns: DnsServer, *messages: bytes) -> list[bytes]:
         answers = []
         for message in messages:
             await loop.sock_sendall(sock, message)
-            answers.append(await asyncio.wait_for(loop.sock_recv(sock, 65_536), 2))
+            answers.append(await asyncio.wait_for(loop.sock_recv(sock, 65_536), 30))
         return answers
 
 
