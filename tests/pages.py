@@ -185,7 +185,7 @@ class Page:
         words = [sys.executable, "-c", before + text]
         kept = {"HF_HOME": str(self.directory / ".cache"), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
         ended = subprocess.run(
-            words, cwd=self.directory, env=os.environ | kept, capture_output=True, text=True, check=False, timeout=50
+            words, cwd=self.directory, env=os.environ | kept, capture_output=True, text=True, check=False, timeout=150
         )
         assert (ended.returncode, ended.stderr) == (0, ""), f"{text}\n{ended.stderr}"
         self.said["python"] = ended.stdout

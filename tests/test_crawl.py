@@ -203,7 +203,7 @@ async def test_politeness_is_kept_at_the_server(server: ImageServer, dest: Path)
     assert [server.audit.max_in_flight(f"127.0.0.{n}") for n in (1, 2, 3)] == [1, 3, 3]
     # The gap is between starts; on the way to the server it may shrink by what the network and this machine add.
     starts = server.audit.starts("127.0.0.1")
-    assert starts[-1] - starts[0] >= 0.02 * 29 * 0.95
+    assert starts[-1] - starts[0] >= 0.02 * 29 * 0.85
 
 
 async def test_retry_after_is_honoured_for_the_whole_host(server: ImageServer, dest: Path):
@@ -486,7 +486,7 @@ except KeyboardInterrupt:
     print("interrupted")
 """
     words = [sys.executable, "-c", script, str(tmp_path / "dataset")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=150, check=False)
     assert (done.stdout, done.returncode) == ("interrupted\n", 0), done.stderr
     assert not (tmp_path / "dataset" / ".asynccrawl.tmp").exists()
 
@@ -504,7 +504,7 @@ async def main():
 asyncio.Runner(loop_factory=uvloop.new_event_loop).run(main())
 """
     words = [sys.executable, "-c", script]
-    subprocess.run(words, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, timeout=20, check=True)
+    subprocess.run(words, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, timeout=150, check=True)
     assert [*tmp_path.iterdir()] == []
 
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.may_block]
 @pytest.fixture(scope="module")
 def crawls() -> dict[str, Any]:
     """What came of all crawls."""
-    done = run_isolated("tests.guard_crawls", timeout=50)
+    done = run_isolated("tests.guard_crawls", timeout=150)
     assert done.returncode == 0, f"no crawls in a network namespace (unshare --net): {done.stderr[-3000:]}"
     told: dict[str, Any] = json.loads(done.stdout)
     return told

@@ -318,7 +318,7 @@ def test_a_plan_is_what_a_naive_count_finds(
 
 def ran(*words: str, stdin: str | None = None, cwd: Path) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-W", "error", "-m", "asynccrawl", "plan", *words]
-    return subprocess.run(line, input=stdin, cwd=cwd, capture_output=True, text=True, check=False, timeout=50)
+    return subprocess.run(line, input=stdin, cwd=cwd, capture_output=True, text=True, check=False, timeout=150)
 
 
 @pytest.mark.slow  # five processes

@@ -76,7 +76,7 @@ async def test_every_reason_of_the_network(dest: Path):
             LOOPBACK,
             hosts=ac.HostLimits(breaker=2, probes=1),
             retry=ac.RetryPolicy(retries=0, base=0.01),
-            limits=ac.Limits(timeout=0.5, grace=0.1, max_bytes=10_000),
+            limits=ac.Limits(timeout=3.0, grace=0.1, max_bytes=10_000),
             network=replace(LOOPBACK.network, nameserver=(dns.nameserver,), robots=True),
         )
         told: list[ac.Outcome] = []

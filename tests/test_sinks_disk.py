@@ -157,7 +157,7 @@ def test_a_full_a_foreign_and_a_read_only_disk(tmp_path: Path):
     script = 'mount -t tmpfs -o size=1m none "$1" && exec "$2" -c "$3" "$1" "$4"'
     done = subprocess.run(
         [*mounting(), "sh", "-c", script, "sh", disk, sys.executable, ON_SMALL_DISK, tmp_path],
-        capture_output=True, text=True, timeout=30,
+        capture_output=True, text=True, timeout=150,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)

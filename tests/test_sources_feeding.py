@@ -329,7 +329,7 @@ async def test_leaving_early_does_not_wait_for_an_iterable_that_is_blocked():
 
     batches = entries(items(), OPTIONS)
     await anext(batches)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         await batches.aclose()
     assert not closed
     let_go.set()
@@ -384,6 +384,6 @@ def test_ctrl_c_is_not_held_up_by_a_standard_input_that_blocks():
         process.stdin.flush()
         assert process.stdout.readline() == b"[1]\n", "a line that is there is handed on"
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 0
+        assert process.wait(50) == 0
         assert process.stdout.read() == b"interrupted\n"
         assert process.stderr.read() == b""
