@@ -1,5 +1,5 @@
-"""What the site needs that the pages do not: the README's tables as a page, links that read as titles, and none to files
-beside docs/.
+"""What the site needs that the pages do not: the README's tables as a page, links that read as titles, and none to
+files beside docs/.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def on_files(files: Files, config: Any) -> Files:
     readme = (Path(config.config_file_path).parent / "README.md").read_text()
     found = {text.partition("\n")[0]: text for text in re.split(r"^## ", readme, flags=re.MULTILINE)}
     page = "# Reference\n\n" + "".join(f"## {found[name]}" for name in SECTIONS)
-    page = re.sub(r"\[([^\]]+)\]\((?!docs/|https:)[^)#]+\)", r"\1", page).replace("[docs/", "[").replace("](docs/", "](")
+    page = re.sub(r"\[([^\]]+)\]\((?!docs/|https:)[^)#]+\)", r"\1", page)
+    page = page.replace("[docs/", "[").replace("](docs/", "](")
     files.append(File.generated(config, "reference.md", content=page))
     return files
 

@@ -29,7 +29,7 @@ ADVICE: dict[Reason, str] = {
     Reason.TOO_LARGE: "Larger than --max-bytes; raise it and run again to fetch them.",
     Reason.EMPTY: "An answer without a body; usually the picture is gone.",
     Reason.NOT_AN_IMAGE: "A web page or text in place of the picture; usually it is gone.",
-    Reason.UNSUPPORTED_FORMAT: "A picture format that is not on --formats; add it if it should be kept.",
+    Reason.UNSUPPORTED_FORMAT: "Not on --formats (add it if you want it), or a variant that readers cannot open.",
     Reason.CORRUPT: "The file is damaged at its source; nothing can be done here.",
     Reason.TOO_MANY_PIXELS: "Above --max-pixels or --max-side; raise it and run again if you want such pictures.",
     Reason.TOO_SMALL: "Smaller or narrower than asked for; change the bound and run again if you want such pictures.",
