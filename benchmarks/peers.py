@@ -46,7 +46,7 @@ def peers(further: Sequence[str] = ()) -> list[Peer]:
         Peer("asynccrawl, turbo", "decoded in full", _ours("--turbo", "on", *further), turbo, "pip install '.[turbo]'"),
         Peer("asynccrawl", "decoded in full", _ours("--turbo", "off", *further), sys.executable),
         Peer("asynccrawl --decode header", "header and end", _ours("--decode", "header", *further), sys.executable),
-        Peer("asynccrawl --decode none", "type and end", _ours("--decode", "none", *further), sys.executable),
+        Peer("asynccrawl --decode none", "type", _ours("--decode", "none", *further), sys.executable),
         Peer("img2dataset", "decoded in full", _img2dataset(img2dataset, decode=True), img2dataset,
              pip.format("IMG2DATASET", "img2dataset")),
         Peer("img2dataset, no decode", "nothing", _img2dataset(img2dataset, decode=False), img2dataset,

@@ -307,6 +307,15 @@ async def test_retry_fetches_just_those_again(server: ImageServer, dest: Path, t
     assert code == 0 and "5 of 6 records saved" in out and server.audit.count() == asked + 2
     code, out, _ = await command("retry", dest, "--only", "http_404, dns", *once)
     assert code == 0 and "6 of 6 records saved" in out and server.audit.count() == asked + 3
+    code, _, err = await command("retry", dest, *once, "--fail-under", "100")
+    assert code == 0, "the yield of the whole"
+    answers["/1.jpg"] = Answer(status=404)
+    (tmp_path / "more").write_text(f"{server.url('/1.jpg')}\n")
+    await command("crawl", tmp_path / "more", tmp_path / "other", *once)
+    code, out, err = await command("retry", tmp_path / "other", *once, "--fail-under", "50")
+    assert code == 1 and "0 of 1 records saved" in out and "the yield is 0.0%, below 50 %" in err
+    code, _, err = await command("retry", dest, "--msg", "nan")
+    assert code == 2 and "finite" in err
     code, _, err = await command("retry", dest, "--only", "gone")
     assert code == 2 and "'gone' is no reason" in err
     code, _, err = await command("retry", tmp_path)

@@ -122,6 +122,12 @@ async def test_a_byte_order_mark_in_the_first_str():
     assert (await entries_of(["\ufeffk http://h/a"]))[0].request.key == "k"
 
 
+async def test_a_pair_is_no_line_and_may_have_any_key():
+    good, bad = await entries_of([("a\tb\n_1", " http://h/a "), ("k", "http://h/\tb")])
+    assert good == Entry(1, Request("http://h/a", "a\tb\n_1"))
+    assert bad.error and "a tab" in bad.error and bad.request.key == "k"
+
+
 async def test_half_a_surrogate_pair_does_no_harm():
     assert [e.error for e in await entries_of(["http://h/\ud800", ("\ud800", "http://h/")])] == [None, None]
 

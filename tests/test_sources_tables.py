@@ -111,6 +111,23 @@ def test_json_lines(path: Path, format: str):
         assert what in (entry.error or "")
 
 
+def test_a_bad_row_keeps_its_key_its_label_and_what_else_it_says(path: Path):
+    path.write_text("key,url,label,caption,md5\n1_1,,dog,a,\n1_2,http://h/\x01,cat,,\n1_3,http://h/3,cow,c,beef\n")
+    entries = list(open_list(path, ListOptions(md5_col="md5")))
+    assert all(e.error for e in entries)
+    assert [e.request for e in entries] == [
+        Request("", "1_1", "dog", {"caption": "a"}),
+        Request("http://h/\\x01", "1_2", "cat", {"caption": ""}),
+        Request("http://h/3", "1_3", "cow", {"caption": "c"}),
+    ]
+
+
+def test_a_cell_may_hold_any_key(path: Path):
+    path.write_text('key,url\n"two\nlines",http://h/1\n')
+    (entry,) = open_list(path, ListOptions())
+    assert (entry.error, entry.request.key) == (None, "two\nlines")
+
+
 def test_other_lines_may_stand_between_json_objects(path: Path):
     text = 'n01_1 http://h/1\n{"url": "http://h/2", "key": "k"}\nhttp://h/3\n'
     assert [(e.request.key, e.request.url) for e in read(path, text)] == [

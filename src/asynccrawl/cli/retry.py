@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..opening import Retry
 from ..settings import Settings
 from .options import Destination, retry_options, settings_of
 from .running import Stopped, run_crawl
+from .showing import judge, show, showing_options
 
 
 def _reasons(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[Reason, ...] | None:
@@ -39,13 +39,10 @@ def _converted(dest: Path) -> str | None:
 @click.option("--only", default=None, metavar="REASON,...", callback=_reasons,
               help="Records that ended for these reasons, be they likely to pass or not.")  # fmt: skip
 @retry_options
-@click.option("-m", "--msg", default=1.0, show_default=True, metavar="SECONDS", type=click.FloatRange(min=0.01),
-              help="Seconds between progress lines where stderr is no terminal.")  # fmt: skip
-@click.option("-v", "--verbose", is_flag=True, help="A line for every record on stderr.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@showing_options
 @click.pass_context
 def command(ctx: click.Context, /, dest: Path, only: tuple[Reason, ...] | None, msg: float, verbose: bool,
-            as_json: bool, **flags: Any) -> None:  # fmt: skip
+            fail_under: float | None, as_json: bool, **flags: Any) -> None:  # fmt: skip
     """Fetch again those records of DEST that failed for a cause that may pass, or for those that --only names.
 
     The list is not needed. Everything else of DEST is left as it is. Without --convert pictures become what the last
@@ -56,8 +53,8 @@ def command(ctx: click.Context, /, dest: Path, only: tuple[Reason, ...] | None, 
     try:
         report = run_crawl(Retry(only), dest, settings_of(flags), msg=msg, verbose=verbose)
     except Stopped as stopped:
-        if stopped.report:
-            click.echo(json.dumps(stopped.report.as_dict()) if as_json else str(stopped.report))
+        show(stopped.report, as_json)
         click.echo("Stopped. A crawl of the list, or the same command, goes on from here.", err=True)
         ctx.exit(128 + stopped.number)
-    click.echo(json.dumps(report.as_dict()) if as_json else str(report))
+    show(report, as_json)
+    judge(ctx, report, fail_under)

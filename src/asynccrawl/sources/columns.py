@@ -51,23 +51,27 @@ class Columns:
         return cls(tuple(names), url, *found)
 
     def entry(self, line: int, row: Mapping[str, Any]) -> Entry:
-        """The entry of a row; a bad one when its URL, key or label is none."""
+        """The entry of a row; a bad one, with what the row says besides, when its URL, key, label or hash is none."""
         url, key, label = row.get(self.url), self._text(row, self.key), self._text(row, self.label)
-        if not isinstance(url, str) or not url.strip():
-            what = f"no URL in the column {self.url!r}" + ("" if url in (None, "") else f": {url!r:.80} is no text")
-            return bad(line, what, "" if url is None else f"{url!r:.200}", key or None)
-        url = url.strip()
-        error = flaw_in(url, key)
+        taken = (self.url, self.key, self.label, self.sha256, self.md5)
+        extra = {name: row[name] for name in row if name not in taken} or None
+        hashes = self._hashes(row)
+        error = self._url_flaw(url)
         for column, text in ((self.key, key), (self.label, label)):
             if text == "":  # what is there and no text
                 error = error or f"the column {column!r} holds no text: {row.get(column or '')!r:.80}"
-        hashes = self._hashes(row)
         error = error or hashes.pop("error", None)
-        if error is not None:
-            return bad(line, error, url, key)
-        taken = (self.url, self.key, self.label, self.sha256, self.md5)
-        extra = {name: row[name] for name in row if name not in taken}
-        return Entry(line, Request(url, key, label, extra or None, **hashes))
+        if error is not None or not isinstance(url, str):
+            text = url.strip() if isinstance(url, str) else "" if url is None else f"{url!r:.200}"
+            return bad(line, error or "no URL", text, key or None, label or None, extra)
+        return Entry(line, Request(url.strip(), key, label, extra, **hashes))
+
+    def _url_flaw(self, url: Any) -> str | None:
+        """Why a cell holds no URL that anybody wrote; None for one that may be one."""
+        if isinstance(url, str) and url.strip():
+            return flaw_in(url.strip())
+        empty = url is None or isinstance(url, str)
+        return f"no URL in the column {self.url!r}" + ("" if empty else f": {url!r:.80} is no text")
 
     def _hashes(self, row: Mapping[str, Any]) -> dict[str, str]:
         """What the picture's bytes must have, by kind; an empty cell demands nothing. `error`: a hash is none."""

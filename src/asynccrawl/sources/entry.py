@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..models import Request
 
@@ -19,8 +21,9 @@ class Entry:
     """One record of the list, good or bad.
 
     `line` is the 1-based line, or the item's 1-based position in an iterable. `error` is None for a good entry.
-    For a bad one it says what is wrong, and `request` holds what could be read: the key if there was any, and as
-    `url` the rest of the line in printable form, shortened to about SHOWN_CHARS characters. `name` and `shard`, of an
+    For a bad one it says what is wrong, and `request` holds what could be read: of a table's row its key, label and other
+    columns, else the key if there was any; and as `url` the rest of the line in printable form, shortened to about
+    SHOWN_CHARS characters. `name` and `shard`, of an
     entry of a manifest, are the file's name and the number of its directory, which it is to have again.
     """
 
@@ -31,9 +34,17 @@ class Entry:
     shard: int | None = None
 
 
-def bad(line: int, error: str, url: str, key: str | None = None) -> Entry:
-    """A bad entry. `url` and `key` may be any text; they are made printable and short."""
-    return Entry(line, Request(shown(url), None if key is None else shown(key)), error)
+def bad(
+    line: int,
+    error: str,
+    url: str,
+    key: str | None = None,
+    label: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Entry:
+    """A bad entry. `url`, `key` and `label` may be any text; they are made printable and short."""
+    key, label = None if key is None else shown(key), None if label is None else shown(label)
+    return Entry(line, Request(shown(url), key, label, extra), error)
 
 
 def shown(text: str) -> str:

@@ -62,8 +62,10 @@ def from_text(parse: LineParser, line: int, text: str) -> Entry | None:
 
 
 def from_pair(line: int, key: str | None, url: str) -> Entry:
-    """The entry of a key and a URL that came apart."""
-    return _entry(line, key, url.strip())
+    """The entry of a key and a URL that came apart. What is no line may have any key, and is made safe like others."""
+    url = url.strip()
+    error = flaw_in(url)
+    return bad(line, error, url, key) if error else Entry(line, Request(url, key))
 
 
 def damaged(format: str, line: int, error: str, text: str) -> Entry:
@@ -82,16 +84,13 @@ def too_long() -> str:
 
 
 def _entry(line: int, key: str | None, url: str) -> Entry:
-    if not (url.isprintable() and (key is None or key.isprintable())) and (error := flaw_in(url, key)):
-        return bad(line, error, url, key)
-    return Entry(line, Request(url, key))
+    error = flaw_in(url) or (None if key is None else flaw_in(key))
+    return bad(line, error, url, key) if error else Entry(line, Request(url, key))
 
 
-def flaw_in(url: str, key: str | None) -> str | None:
-    """What is wrong with a URL or key that holds a control character; None when neither does."""
-    if url.isprintable() and (key is None or key.isprintable()):
-        return None
-    return _control_in(url) or (_control_in(key) if key else None)
+def flaw_in(text: str) -> str | None:
+    """What is wrong with a URL, or the key before it, that holds a control character; None when it holds none."""
+    return None if text.isprintable() else _control_in(text)
 
 
 def _control_in(text: str) -> str | None:

@@ -63,4 +63,4 @@ def _flaw(row: Mapping[str, Any]) -> str | None:
     sha256 = _served_sha256(row)
     if sha256 is not None and not (isinstance(sha256, str) and is_hash("sha256", sha256)):
         return f"sha256 is {sha256!r:.80}"
-    return flaw_in(row["url"], row["key"])
+    return flaw_in(row["url"])
