@@ -183,6 +183,42 @@ async def test_a_list_edited_between_two_runs(server: ImageServer, dest: Path, t
     ]  # fmt: skip
 
 
+async def test_what_was_wrong_in_the_list_and_is_mended_there_is_fetched(
+    server: ImageServer, dest: Path, tmp_path: Path
+):
+    server.route(lambda request: Answer(status=404) if request.path == "/gone" else Answer(picture()))
+    table = tmp_path / "list.csv"
+    chosen = lenient(list=ac.ListOptions(md5_col="md5", only_labels=frozenset({"..", "cat", "cow"})))
+
+    async def crawled(*cells: tuple[str, str, str, str]) -> list[tuple[Any, ...]]:
+        lines = [f"{server.url(path)},{path[1:]},{','.join(rest)}" for path, *rest in cells]
+        await asyncio.to_thread(table.write_text, "\n".join(["url,key,label,md5,caption", *lines]))
+        await ac.crawl(table, dest, settings=chosen)
+        return [(row["key"], row["label"], row["reason"], row["extra"]["caption"]) for row in agree(dest)]
+
+    assert await crawled(
+        ("/name", "..", "", "a"), ("/line", "cow", "beef", "b"), ("/label", "dog", "", "c"), ("/gone", "cat", "", "d"),
+        ("/kept", "cat", "", "e"),
+    ) == [
+        ("name", None, "bad_name", "a"), ("line", "cow", "bad_line", "b"), ("label", "dog", "label_not_wanted", "c"),
+        ("gone", "cat", "http_404", "d"), ("kept", "cat", None, "e"),
+    ]  # fmt: skip
+    assert server.audit.count() == 2
+    md5 = hashlib.md5(picture()).hexdigest()
+    mended = [
+        ("/name", "cat", "", "v"), ("/line", "cow", md5, "w"), ("/label", "cow", "", "x"), ("/gone", "cow", "", "y"),
+        ("/kept", "cow", "", "z"),
+    ]  # fmt: skip
+    expected = [
+        ("name", "cat", None, "v"), ("line", "cow", None, "w"), ("label", "cow", None, "x"),
+        ("gone", "cow", "http_404", "y"), ("kept", "cat", None, "z"),
+    ]  # fmt: skip
+    assert await crawled(*mended) == expected, "a file stays where it is, whatever its label has become"
+    assert server.audit.count() == 5
+    assert await crawled(*mended, ("/more", "cat", "", "+")) == [*expected, ("more", "cat", None, "+")]
+    assert server.audit.count() == 6
+
+
 async def test_the_offset_passes_records_over_without_a_row(server: ImageServer, dest: Path):
     server.add("/2.jpg", picture())
     urls = [server.url(f"/{n}.jpg") for n in range(3)]

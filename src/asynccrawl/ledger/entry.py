@@ -23,7 +23,11 @@ from .rows import INSERT, dump, entered, expected, ident
 Item = Record | Failure
 _AT_ONCE = 500
 _BETWEEN = "ordinal BETWEEN ? AND ?"
-_FOUND = "id, ordinal, line, key, url, name, folded, status, reason, retryable, run, expected, copy_of"
+_FOUND = """
+id, ordinal, line, key, url, name, folded, status, reason, retryable, run, expected, copy_of, attempts, label, extra
+"""
+_AT_ADMISSION = frozenset({Reason.BAD_LINE, Reason.BAD_NAME, Reason.LABEL_NOT_WANTED})
+"""What can be wrong with a list entry beside its key and URL, by which its row is found."""
 
 
 class _Row(NamedTuple):
@@ -40,6 +44,9 @@ class _Row(NamedTuple):
     run: int
     expected: str | None
     copy_of: int | None
+    attempts: int
+    label: str | None
+    extra: str | None
 
     def belongs_to(self, request: Request) -> bool:
         """Whether key and URL are the request's."""
@@ -98,13 +105,17 @@ class Entry:
             self._inherit()
 
     def _undisturbed(self, batch: Sequence[Item]) -> bool:
-        """Whether every item has its own row at its place already, which can be told of all of them at once."""
+        """Whether every item has its own row at its place already, and that says all that the list says now; which can
+        be told of all of them at once.
+        """
         if batch and batch[-1].ordinal - batch[0].ordinal >= len(batch):
             return False
-        sql = f"SELECT ordinal, line, key, url, expected FROM records WHERE {_BETWEEN} ORDER BY ordinal"
+        sql = f"SELECT ordinal, line, key, url, expected, label, extra FROM records WHERE {_BETWEEN} ORDER BY ordinal"
         there = self._db.execute(sql, _bounds(batch)).fetchall()
         requests = ((item, item.request) for item in batch)
-        return there == [(item.ordinal, item.line, r.key, r.url, expected(r)) for item, r in requests]
+        return there == [
+            (item.ordinal, item.line, r.key, r.url, expected(r), item.label, dump(r.extra)) for item, r in requests
+        ]
 
     def _still_open(self, batch: Sequence[Item]) -> Sequence[Item]:
         """Those of an undisturbed batch that are still to be done."""
@@ -126,8 +137,15 @@ class Entry:
             self._displace(item.ordinal)
             return self._insert(item)
         if not self._open(item, row):
+            self._refresh(item, row)
             return None
         return self._reopen(item, row)
+
+    def _refresh(self, item: Item, row: _Row) -> None:
+        """Have a row that stays settled say what the list says now. A file stays in the directory of its label."""
+        label, extra = row.label if row.status == Status.SAVED else item.label, dump(item.request.extra)
+        if (label, extra) != (row.label, row.extra):
+            self._db.execute("UPDATE records SET label=?, extra=? WHERE id=?", (label, extra, row.id))
 
     def _claim(self, item: Item, there: _Row | None) -> _Row | None:
         """The item's row, moved to its ordinal and line; None when it has none."""
@@ -172,10 +190,14 @@ class Entry:
         raise AssertionError("unreachable: there is always another name")
 
     def _open(self, item: Item, row: _Row) -> bool:
-        """Whether the record is still to be done: it waits, may be tried again, or what decided has changed."""
+        """Whether the record is still to be done: it waits, may be tried again, or what decided has changed, be it a
+        setting or the list entry itself.
+        """
         if row.status == Status.PENDING or (row.status != Status.SAVED and row.retryable):
             return True
         if row.reason == Reason.HASH_MISMATCH and row.expected != expected(item.request):
+            return True
+        if isinstance(item, Record) and row.reason in _AT_ADMISSION and not row.attempts:
             return True
         if row.reason == Reason.DUPLICATE and row.copy_of is None:
             return False  # the same key and URL again: no setting decides that
