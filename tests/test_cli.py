@@ -87,7 +87,7 @@ async def test_the_list_may_be_the_archive_it_is_published_in_or_stdin(served: I
 
 async def test_results_go_to_stdout_and_progress_to_stderr(served: ImageServer, dest: Path, tmp_path: Path):
     (tmp_path / "list").write_text(f"{served.url('/1')}\n")
-    served.add("/1", Answer(picture(), delay=0.3))
+    served.add("/1", Answer(picture(), delay=1.0))
     code, out, err = await command("crawl", tmp_path / "list", dest, *OPEN, "--json", "--msg", "0.1", "--verbose")
     assert code == 0
     assert json.loads(out)["saved"] == 1

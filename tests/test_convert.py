@@ -317,7 +317,7 @@ def test_the_note_stands_within_reach():
 
 
 @pytest.mark.slow  # six processes are started
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(300)
 async def test_kills_end_in_the_tree_of_an_unkilled_run(server: ImageServer, dest: Path, tmp_path: Path):
     rng, count = random.Random(7), 240
     bodies = [encoded(MIXED[n % len(MIXED)], seed=n) for n in range(count)]

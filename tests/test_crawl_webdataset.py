@@ -27,7 +27,7 @@ def list_of(server: ImageServer, pictures: PictureSet, records: int) -> str:
 
 
 @pytest.mark.slow  # nine processes are started
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_kills_and_every_record_is_in_one_shard_once(server: ImageServer, dest: Path, tmp_path: Path):
     pictures, rng = PictureSet(RECORDS), random.Random(7)
     server.route(lambda request: Answer(pictures.data(pictures.number(request.path) or 0)))

@@ -303,7 +303,7 @@ async def test_one_content_under_several_labels_is_told_whatever_is_left_out(
 
 
 @pytest.mark.slow  # half a dozen processes are started
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", ["url", "content"])
 async def test_kills_change_nothing(server: ImageServer, dest: Path, tmp_path: Path, mode: str):
     """300 URLs with 60 contents, two records each; one URL in ten is gone, one in 47 answers 503 once."""

@@ -115,7 +115,7 @@ PROVED: dict[str, Callable[[Page], None]] = {
 
 
 @pytest.mark.slow  # crawls, exports and programs, as many as the page has
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.may_block  # commands are run here, not in a process of their own
 @pytest.mark.parametrize("name", PAGES)
 def test_everything_that_a_page_shows_runs(name: str, site: ImageServer, tmp_path: Path):

@@ -39,7 +39,7 @@ async def kill_after(requests: int, crawl: asyncio.subprocess.Process, server: I
 
 
 @pytest.mark.slow  # a dozen processes are started
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_ten_kills_end_in_the_tree_of_an_unkilled_run(server: ImageServer, dest: Path, tmp_path: Path):
     pictures, rng = PictureSet(RECORDS), random.Random(5)
     failed: set[str] = set()

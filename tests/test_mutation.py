@@ -141,7 +141,7 @@ def trouble(data: bytes) -> str | None:
 
 
 @pytest.mark.slow  # they are bombs
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.may_block
 def test_bombs_hurt_nobody():
     """Each ends within its bounds, as a picture or as a Failure, and good ones beside them are not touched."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from pathlib import Path
@@ -130,7 +129,7 @@ async def test_what_is_planted_where_our_own_files_go_is_not_written_through(
     else:
         here.mkdir()
     before = snapshot(outside)
-    code, _, err = await asyncio.wait_for(command("crawl", listed, dest, *OPEN), 30)
+    code, _, err = await command("crawl", listed, dest, *OPEN)
     if (name, kind) == (".asynccrawl.tmp", "directory"):
         assert code == 0 and not here.exists(), "that is how a killed run leaves it"
         return

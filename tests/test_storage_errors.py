@@ -133,10 +133,10 @@ async def test_a_file_system_that_turns_read_only_in_the_middle(listed: Path, se
     """As ext4 does of itself when it finds that it is damaged."""
     async with ext4(tmp_path, "20m") as (disk, image, mounted):
         dest = mounted / "dataset"
-        crawling = asyncio.create_task(disk.crawl("crawl", listed, dest, *OPEN, "--rate", 10))
+        device = (await disk.must("findmnt", "-no", "SOURCE", mounted)).strip()
+        crawling = asyncio.create_task(disk.crawl("crawl", listed, dest, *OPEN, "--rate", 4))
         while server.audit.count() < 60:
             await asyncio.sleep(0.01)
-        device = (await disk.must("findmnt", "-no", "SOURCE", mounted)).strip()
         Path(f"/sys/fs/ext4/{Path(device).name}/trigger_fs_error").write_text("1")
         code, _, err = await crawling
         assert code == 3
