@@ -376,6 +376,25 @@ async def test_an_export_only_sink_is_refused(dest: Path):
         await ac.crawl([], dest, sink=Export())  # type: ignore[arg-type]
 
 
+async def test_a_sink_is_closed_also_where_the_crawl_cannot_begin(dest: Path, tmp_path: Path):
+    class Counting(ac.NullSink):
+        closed = 0
+
+        async def aclose(self) -> None:
+            self.closed += 1
+
+    (tmp_path / "file").touch()
+    sinks = [Counting(), Counting(), Counting()]
+    with pytest.raises(ac.StorageError, match="cannot be used as the destination"):
+        await ac.crawl([], tmp_path / "file", sink=sinks[0])
+    with pytest.raises(ac.SettingsError, match="no such file"):
+        labels = ac.ListOptions(only_labels=str(tmp_path / "none"))
+        await ac.crawl([], dest, sink=sinks[1], settings=lenient(list=labels))
+    with pytest.raises(ac.ListError):
+        await ac.crawl(tmp_path / "none", dest, sink=sinks[2])
+    assert [sink.closed for sink in sinks] == [1, 1, 1]
+
+
 async def test_two_runs_at_once_are_one_too_many(server: ImageServer, dest: Path):
     server.add("/0.jpg", silent())
     first = asyncio.create_task(ac.crawl([server.url("/0.jpg")], dest, settings=LOOPBACK))

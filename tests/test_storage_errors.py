@@ -9,6 +9,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -20,7 +21,9 @@ from typing import Any
 
 import pytest
 
+import asynccrawl as ac
 from asynccrawl.ledger import FILE_NAME, manifest, reading
+from asynccrawl.sinks import ImageFolderSink
 from asynccrawl.testing import Answer, ImageServer, PictureSet, picture
 
 from .disks import WITHOUT_RIGHTS, Disk, small_disk
@@ -269,3 +272,24 @@ async def test_a_large_body_that_cannot_be_kept(server: ImageServer, dest: Path,
     code, out, err = await command("crawl", tmp_path / "list", dest, *OPEN)
     assert code == 0 and "1 of 1 records saved" in out, err
     await agree(dest, 1)
+
+
+@pytest.mark.slow  # mounts a file system and starts a process
+async def test_an_export_that_finds_no_room_says_so(tmp_path: Path):
+    for n in range(40):
+        path = tmp_path / "pictures" / f"n0{n % 2}" / f"{n}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(seed=n, size=(160, 120)))
+    async with small_disk(tmp_path / "disk", "64k") as disk:
+        code, _, err = await disk.crawl("export", tmp_path / "pictures", disk.path / "out", "--format", "parquet")
+        assert code == 3
+        one_line(err, "No space left on device", "make room there")
+        assert list(disk.outside(disk.path).rglob("*.part*")) == []
+
+
+async def test_an_image_folder_that_cannot_be_finished_has_nothing_unfinished(tmp_path: Path):
+    sink = ImageFolderSink(tmp_path, labels=["n01"])
+    (tmp_path / "labels.txt").mkdir()
+    with pytest.raises(ac.StorageError, match=re.escape(str(tmp_path))):
+        await sink.aclose()
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.txt"]

@@ -8,8 +8,8 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -56,8 +56,10 @@ async def open_crawl(
     """A job that writes to `dest`; `urls` may be a Retry. Raises DestinationBusy and StorageError."""
     root = _absolute(dest)
     _check(sink, on_outcome)
-    settings = await _resolved(settings)
     async with AsyncExitStack() as stack, _loading() as fetcher:
+        begun: list[Sink] = []
+        stack.push_async_exit(partial(_close_unbegun, sink, begun))
+        settings = await _resolved(settings)
         lock = await obtained(Lock, root, give_back=Lock.release)
         stack.callback(lock.release)
         temporary = root / TEMPORARY
@@ -69,6 +71,7 @@ async def open_crawl(
         if checkpoints:
             stack.push_async_exit(partial(_end_checkpoints, checkpoints))
         store = sink if sink is not None else await _own_sink(root, settings, ledger)
+        begun.append(store)
         recorders: list[Recorder] = []
         stack.push_async_exit(partial(end_sink, store, recorders, sink is not None))
         screening = await _screening(settings, ledger)
@@ -147,6 +150,15 @@ async def _own_sink(root: Path, settings: Settings, ledger: Ledger) -> Sink:
     # Each batch is synced, at a cost that one file makes small: rows are never ahead of their pictures, and need no
     # checking after a power cut.
     return WebDatasetSink(root, known=sorted(wanted) if wanted else None, sync=settings.durability != "process")
+
+
+async def _close_unbegun(
+    sink: Sink | None, begun: Sequence[Sink], kind: type[BaseException] | None, *_: object
+) -> None:
+    """Close the caller's sink where the crawl has come to its end before it began; what ended it is what is told."""
+    if sink is not None and not begun:
+        with suppress(StorageError):
+            await end_sink(sink, (), True, kind)
 
 
 async def _settle_the_run_before(first: Recorder, ledger: Ledger, shards: WebDatasetSink | None) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -96,18 +97,21 @@ class ImageFolderSink:
         return self._metadata[split]
 
     def _finish(self) -> None:
+        part = self._dest / f".{LABELS}.part"
         try:
             for file in self._metadata.values():
-                file.close()
                 part = Path(file.name)
+                file.close()
                 part.replace(part.with_name(METADATA))
+            self._metadata = {}
             if self._labels and self._dest.is_dir():
                 part = self._dest / f".{LABELS}.part"
                 part.write_text("".join(f"{label}\n" for label in self._labels), "utf-8")
                 part.replace(self._dest / LABELS)
         except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             raise storage_error(self._dest, error) from error
-        self._metadata = {}
 
 
 def splits_of(root: Path) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import ListError
+from ..errors import ListError, StorageError
 from ..models import Failure, Reason, Request, Sample
 from ..threads import in_thread
 from .columns import Column, typed
@@ -61,6 +61,7 @@ class ParquetSink:
         self._schema = self._schema_of(list(labels))
         self._files: dict[str, _Files] = {}
         self._names: set[int] = set()
+        self._failed: StorageError | None = None
 
     def __repr__(self) -> str:
         return f"ParquetSink({str(self._dest)!r})"
@@ -74,10 +75,13 @@ class ParquetSink:
         await in_thread(self._close)
 
     def _write(self, batch: Sequence[Sample]) -> list[Failure | None]:
+        if self._failed:
+            raise self._failed
         try:
             return [self._take(sample) for sample in batch]
         except OSError as error:
-            raise storage_error(self._dest, error) from error
+            self._failed = storage_error(self._dest, error)
+            raise self._failed from error
 
     def _take(self, sample: Sample) -> Failure | None:
         if sample.label is not None and self._numbers and sample.label not in self._numbers:
@@ -103,12 +107,14 @@ class ParquetSink:
         return row | {own: typed(extra.get(name), kind) for own, (name, kind) in self._columns.items()}
 
     def _close(self) -> None:
+        ended, self._files = self._files, {}
+        if self._failed:
+            return  # they cannot be ended any more; that would be told in place of why
         try:
-            for files in self._files.values():
+            for files in ended.values():
                 files.close()
         except OSError as error:
             raise storage_error(self._dest, error) from error
-        self._files = {}
 
     def _schema_of(self, labels: list[str]) -> Any:
         arrow = self._pyarrow
