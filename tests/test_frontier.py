@@ -540,13 +540,57 @@ def test_nobody_is_evicted_for_ever():
     now = 0.0
     while now < 100.0:
         start_ready(frontier, now)
-        for flight in frontier.overstaying(now):
-            times[flight.key] += 1
-            frontier.finish(flight, now, Signal.NONE)
-            frontier.put(flight.hop, now, doubtful=True)
+        times.update(flight.key for flight in evict(frontier, now))
         now += 0.1
     assert max(times.values()) <= 3 and frontier.in_flight == 20
     assert all(now - flight.began > 50.0 for flight in frontier._slots._unheard), "they have all the time they need"
+
+
+def evict(frontier: Frontier, now: float) -> list[Flight]:
+    """What the engine does with the silent, several times a second."""
+    evicted = list(frontier.overstaying(now))
+    for flight in evicted:
+        frontier.finish(flight, now, Signal.NONE)
+        frontier.put(flight.hop, now, doubtful=True)
+    return evicted
+
+
+def test_hosts_that_must_wait_find_slots_though_dead_ones_have_all_the_time_they_need():
+    frontier = proven(HostLimits(gap=1.0, window=200), *(f"good{i}" for i in range(20)), concurrency=40)
+    for i in range(20):
+        for n in range(50):
+            frontier.offer(hop(f"good{i}", 100 * i + n), 0.0)
+    for i in range(100):
+        frontier.offer(hop(f"dead{i}", 10_000 + i), 0.0)
+    starts: Counter[str] = Counter()
+    for step in range(300):
+        now = step / 10
+        for flight in start_ready(frontier, now):
+            starts[flight.key] += 1
+            if flight.key.startswith("good"):
+                frontier.finish(flight, now + 0.01, Signal.ANSWERED)
+        evict(frontier, now)
+    assert frontier.in_flight <= 20, "there is a slot for each good host when its turn comes"
+    assert frontier.in_flight >= 10 and max(starts[f"dead{i}"] for i in range(100)) == 4
+
+
+def test_a_known_host_that_has_become_slow_is_evicted_three_times_at_most():
+    frontier = proven(HostLimits(), "slow", *(f"good{i}" for i in range(20)), concurrency=20, after=0.01)
+    frontier.offer(hop("slow", 0), 1.0)
+    times = 0
+    for step in range(400):
+        now = 1.0 + step / 10
+        for n in range(3):
+            frontier.offer(hop(f"dead{step}-{n}", 1000 + 10 * step + n), now)
+        for i in range(20):
+            frontier.offer(hop(f"good{i}", 10_000 + 20 * step + i), now)
+            frontier.offer(hop(f"good{i}", 30_000 + 20 * step + i), now)
+        for flight in start_ready(frontier, now):
+            if flight.key.startswith("good"):
+                frontier.finish(flight, now + 0.01, Signal.ANSWERED)
+        times += sum(flight.key == "slow" for flight in evict(frontier, now))
+    assert 1 <= times <= 3
+    assert any(flight.key == "slow" for flight in frontier._slots._unheard), "it has all the time it needs"
 
 
 def test_a_host_that_is_slow_by_nature_is_not_taken_for_silent():

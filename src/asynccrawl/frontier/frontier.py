@@ -212,7 +212,7 @@ class Frontier:
         self.overload.review(now)
         waiting = self.ready_hosts - (self.overload.allowed - self.in_flight)
         kept = self._slots.probes if self._turns.ready[Trust.PROVEN] else self._slots.share
-        return self._slots.evict(silent[: max(0, min(len(silent) - kept, waiting))])
+        return self._slots.evict(silent[: max(0, min(len(silent) - kept, waiting))], now)
 
     def hold(self, key: str, until: float, now: float) -> None:
         """Start nothing on the host before `until`."""
@@ -310,7 +310,7 @@ class Frontier:
     def _found(self, host: Host, silence: float, now: float) -> None:
         """The host was heard."""
         host.learn_pace(silence)
-        self._slots.answered(now)
+        self._slots.answered(host, now)
         self.overload.note(host.name, host.missed)
         host.missed = False
         self._trust(host, Trust.PROVEN, now, silence)

@@ -13,9 +13,10 @@ slot, but for the few slots that the doubtful may hold.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
+from .evictions import MOST as MOST_EVICTIONS
+from .evictions import Evictions
 from .flight import Flight
 from .host import PATIENCE, Host, Trust
 from .quiet import Quiet
@@ -33,8 +34,8 @@ _RAMP_SECONDS = 2.0
 _RAMP_FIRST = 8
 _LEAST_PATIENCE = 0.05
 """Seconds. Less cannot be told from a loop that is busy; a host that was broken off too early costs a request."""
-_EVICTIONS = 3
-"""How often a host may be evicted; each time it is given twice as long. Then it has all the time it needs."""
+_SETTLED = 4
+"""One slot in so many is always left to flights that are not evicted any more, for as long as they take."""
 _FEW_HEARD, _ENOUGH_HEARD = 4, 20
 """Hosts that tell how long others may take: roughly, and well."""
 _MANY_OWED = 10
@@ -53,7 +54,8 @@ class Slots:
         self._unheard: dict[Flight, float] = {}  # in the order of their starts; how long it had been quiet by then
         self._idle: dict[str, tuple[Trust, float]] = {}  # what to expect of a host, and what is left of its retries
         self._long_idle: dict[str, tuple[Trust, float]] = {}  # who became idle before them
-        self._evicted: OrderedDict[str, int] = OrderedDict()
+        self._evictions = Evictions()
+        self._settled: set[Flight] = set()  # unheard ones that are not evicted any more
         self._began: float | None = None
         self._quiet = Quiet()
         self._first_heard = 0
@@ -103,6 +105,8 @@ class Slots:
         if self._began is None:
             self._began = flight.began
         self._unheard[flight] = self._quiet.seconds(flight.began, self._gap())
+        if self._evictions.times(host.name) >= MOST_EVICTIONS:
+            self._settled.add(flight)
         self._flying[host.trust] += 1
         self._awaited[host.trust] += 1
         host.unheard += 1
@@ -113,12 +117,14 @@ class Slots:
         """A flight's answer has begun, or the flight has ended; returns whether it was unheard until now."""
         if self._unheard.pop(flight, None) is None:
             return False
+        self._settled.discard(flight)
         self._awaited[host.trust] -= 1
         host.unheard -= 1
         return True
 
-    def answered(self, now: float) -> None:
-        """Somebody was heard."""
+    def answered(self, host: Host, now: float) -> None:
+        """A host was heard."""
+        self._evictions.forget(host.name)
         self._quiet.heard(now, self._gap())
 
     def _gap(self) -> float:
@@ -140,7 +146,6 @@ class Slots:
             self._usual += gain * error
             self._spread += gain * (abs(error) - self._spread)
             host.proven = True
-            self._evicted.pop(host.name, None)
         self._flying[host.trust] -= host.in_flight
         self._flying[trust] += host.in_flight
         self._awaited[host.trust] -= host.unheard
@@ -165,7 +170,17 @@ class Slots:
         if (unknown or doubtful) and more_to_come and unheard >= self._room(now):
             self.ramping = now + _RAMP_SECONDS / self._concurrency
             return None
-        return Trust.UNKNOWN if unknown else Trust.DOUBTFUL if doubtful else None
+        if unknown:
+            return Trust.UNKNOWN
+        return Trust.DOUBTFUL if doubtful and len(self._settled) < self._room_to_settle(more_to_come) else None
+
+    def _room_to_settle(self, more_to_come: bool) -> int:
+        """How many slots may be held by what cannot be broken off: proven hosts that must wait for a moment (a gap, a
+        rate, a hold) find slots when their turn comes, and so do those that are further down in the list.
+        """
+        work = self.waiting[Trust.PROVEN] + self._flying[Trust.PROVEN]
+        wanted = max(work, self._concurrency // _SETTLED if more_to_come else 0)
+        return max(1, self._concurrency // _SETTLED, self._concurrency - wanted)
 
     def _room_beside(self, proven: int) -> int:
         """How many flights unknown hosts may have while so many proven ones are ready: with plenty of work for those, a
@@ -193,23 +208,23 @@ class Slots:
             silence = now - flight.began
             if silence < least:
                 break
-            host = hosts[flight.key]
-            patience = host.patience if host.proven else self._patience_with(host.name, first)
+            if flight in self._settled:
+                continue
+            patience = self._patience_with(hosts[flight.key], first)
             if silence - (quiet - before) >= patience or silence >= max(PATIENCE, patience):
                 found.append(flight)
         return found
 
-    def evict(self, flights: Sequence[Flight]) -> Sequence[Flight]:
+    def evict(self, flights: Sequence[Flight], now: float) -> Sequence[Flight]:
         """These flights are broken off."""
-        for flight in flights:
-            self._evicted[flight.key] = self._evicted.pop(flight.key, 0) + 1
-            if len(self._evicted) > _IDLE_HOSTS:
-                self._evicted.popitem(last=False)
+        self._evictions.note(flights, now)
         return flights
 
-    def _patience_with(self, name: str, first: float) -> float:
-        times = self._evicted.get(name, 0)
-        return float("inf") if times >= _EVICTIONS else min(PATIENCE, first * 2.0**times) if times else first
+    def _patience_with(self, host: Host, first: float) -> float:
+        times = self._evictions.times(host.name)
+        if host.proven:
+            return host.patience * 2.0**times
+        return min(PATIENCE, first * 2.0**times) if times else first
 
     def _patience(self) -> float:
         """Seconds for a host that was never heard. Every dead host of a list costs a slot so long.
