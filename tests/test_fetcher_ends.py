@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import socket
 from collections import Counter
@@ -115,6 +116,22 @@ class Toll:
         self.spent.append(n)
         await asyncio.sleep(self.seconds)
         return self.seconds
+
+
+@pytest.mark.slow  # two seconds of a body, since the fetcher looks twice a second
+@pytest.mark.parametrize("pause, fewest, most", [(0.25, 3, 100), (20.0, 1, 2)])
+async def test_it_tells_whether_a_body_goes_on_coming(
+    server: ImageServer, tmp_path: Path, pause: float, fewest: int, most: int
+):
+    server.add("/x", dripping(BODY, pause, len(BODY) // 8))
+    fetcher = await HttpFetcher.open(within(min_rate=0), tmp_path)
+    heard: list[None] = []
+    try:
+        with contextlib.suppress(FetchError):
+            await fetcher.fetch(hop(server.url("/x"), 2.2), lambda: heard.append(None))
+    finally:
+        await fetcher.aclose()
+    assert fewest <= len(heard) <= most, "when its head comes, and for as long as the body does"
 
 
 @pytest.mark.slow  # as much time as makes a deadline pass

@@ -593,6 +593,38 @@ def test_a_known_host_that_has_become_slow_is_evicted_three_times_at_most():
     assert any(flight.key == "slow" for flight in frontier._slots._unheard), "it has all the time it needs"
 
 
+def test_answers_that_stand_still_are_evicted_three_times_at_most_and_prove_nothing():
+    frontier = Frontier(HostLimits(), concurrency=40)
+    frontier.more_to_come = True
+    for i in range(60):
+        frontier.offer(hop(f"stuck{i}", i), 0.0)
+    times: Counter[int] = Counter()
+    good = 0
+    for step in range(600):
+        now = step / 10
+        frontier.offer(hop("good", 1000 + step), now)
+        for flight in start_ready(frontier, now):
+            frontier.heard(flight, now + 0.01)
+            if flight.key == "good":
+                good += 1
+                frontier.finish(flight, now + 0.01, Signal.ANSWERED)
+        times.update(flight.hop.record.ordinal for flight in evict(frontier, now))
+    assert 1 <= max(times.values()) <= 3 and good > 550
+    assert frontier.in_flight <= 32, "a fourth of the slots is left to others"
+
+
+def test_an_answer_that_goes_on_coming_is_not_broken_off():
+    frontier = proven(HostLimits(), "good", concurrency=8)
+    for i in range(40):
+        frontier.offer(hop("good", i), 0.0)
+    flights = start_ready(frontier, 0.0)
+    for step in range(40):
+        for flight in flights:
+            frontier.heard(flight, step / 2)
+        assert not frontier.overstaying(step / 2 + 0.4)
+    assert set(frontier.overstaying(25.0)) < set(flights), "now they stand still, and others wait"
+
+
 def test_a_host_that_is_slow_by_nature_is_not_taken_for_silent():
     frontier = Frontier(HostLimits(), concurrency=20)
     frontier.offer(hop("slow", 0), 0.0)

@@ -17,7 +17,8 @@ class Fetcher(Protocol):
     async def fetch(self, hop: Hop, heard: Callable[[], None]) -> Response:
         """The answer to `hop`. Raises FetchError for everything that is the hop's own fate, within its deadline.
 
-        Calls `heard` once, as soon as the head of an answer has come: from then on the hop's host is not silent.
+        Calls `heard` as soon as the head of an answer has come, and twice a second while its body is coming: then the
+        hop's host is not silent.
         """
 
 

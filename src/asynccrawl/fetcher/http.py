@@ -67,7 +67,7 @@ class HttpFetcher:
     async def fetch(self, hop: Hop, heard: Callable[[], None] = lambda: None) -> Response:
         """Make one hop within its deadline. Raises FetchError, and StorageError when a large body cannot be kept.
 
-        `heard` is called as soon as the head of an answer has come.
+        `heard` is called as soon as the head of an answer has come, and twice a second while its body comes.
         """
         phase = Phase()
         current.set(phase)

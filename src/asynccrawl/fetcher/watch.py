@@ -43,6 +43,7 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._began = 0.0
+        self._came = 0
         self._pausing = False
 
     @property
@@ -66,10 +67,12 @@ class Watch:
     def reading(self, content: aiohttp.StreamReader) -> Iterator[Read]:
         """Watch a body while it is read by what this gives: a call a chunk, and b"" at the end.
 
-        The call raises FetchError (too_slow) when, after its grace, the body comes below the least rate.
+        The call raises FetchError (too_slow) when, after its grace, the body comes below the least rate. Up to then
+        `heard` is called for as long as it comes faster.
         """
-        if self._limits.min_rate and not content.is_eof():
-            self._timer = self._loop.call_later(self._limits.grace, self._check, content)
+        if not content.is_eof():
+            first = min(self._limits.grace, _CHECK_SECONDS) if self._limits.min_rate else _CHECK_SECONDS
+            self._timer = self._loop.call_later(first, self._check, content)
         try:
             yield content.readany if self._meter is None else functools.partial(self._paid, content, self._meter)
         finally:
@@ -94,15 +97,25 @@ class Watch:
 
     def _check(self, content: aiohttp.StreamReader) -> None:
         elapsed = self._loop.time() - self._began
-        if (
-            not self._pausing
-            and elapsed >= self._limits.grace
-            and content.total_bytes < self._limits.min_rate * elapsed
-        ):
+        self._stir(content)
+        if self._limits.min_rate and self._is_too_slow(content, elapsed):
             content.set_exception(self._too_slow(content))  # whoever reads gets it
             return
-        wait = max(_CHECK_SECONDS, self._limits.grace - elapsed)
-        self._timer = self._loop.call_later(wait, self._check, content)
+        left = self._limits.grace - elapsed
+        self._timer = self._loop.call_later(
+            min(_CHECK_SECONDS, left) if left > 0 else _CHECK_SECONDS, self._check, content
+        )
+
+    def _stir(self, content: aiohttp.StreamReader) -> None:
+        """Tell of what has come; while it is we who do not read, nothing can."""
+        ours = self._pausing or content._size > 0
+        if ours or content.total_bytes - self._came >= max(1.0, self._limits.min_rate * _CHECK_SECONDS):
+            self._came = content.total_bytes
+            self._heard()
+
+    def _is_too_slow(self, content: aiohttp.StreamReader, elapsed: float) -> bool:
+        late = not self._pausing and elapsed >= self._limits.grace
+        return late and content.total_bytes < self._limits.min_rate * elapsed
 
     def _too_slow(self, content: aiohttp.StreamReader) -> FetchError:
         elapsed = self._loop.time() - self._began

@@ -1,4 +1,4 @@
-"""How often a host's flights were broken off: three times at most, each time later, until it is heard. Pure; no clock."""
+"""How often a host was evicted: three times at most, each time later, until it is heard. Pure; no clock."""
 
 from __future__ import annotations
 

@@ -75,6 +75,7 @@ class Frontier:
         self._closed: set[str] = set()
         self._serial = itertools.count()
         self._slots = Slots(concurrency)
+        self._stalls = self._slots.stalls
         self.overload = Overload(concurrency)
         self.more_to_come = False
         self.queued = 0
@@ -164,10 +165,13 @@ class Frontier:
         self.finish(flight, now, Signal.NONE)
 
     def heard(self, flight: Flight, now: float) -> None:
-        """The head of an answer has come."""
+        """The head of an answer has come, or more of its body."""
         host = self._hosts.get(flight.key)
         if host and self._slots.heard(flight, host):
+            self._stalls.begin(flight, now)
             self._found(host, now - flight.began, now)
+        else:
+            self._stalls.go_on(flight, now)
 
     def finish(self, flight: Flight, now: float, signal: Signal, asked: float | None = None) -> bool:
         """A flight has ended; `asked`: the seconds without requests that its answer asked for.
@@ -176,13 +180,15 @@ class Frontier:
         """
         host = self._hosts[flight.key]
         unheard = self._slots.heard(flight, host)
-        self._slots.end(host)
+        self._slots.end(flight, host)
         rests = host.health.note(signal, flight.began, now)
         if asked is not None:
             host.hold_until = max(host.hold_until, now + asked)
         elif rests:
             pause = self._retry.backoff(rests) * self._rng.uniform(0.5, 1.0)
             host.hold_until = max(host.hold_until, now + pause)
+        if self._stalls.end(flight, signal is Signal.ANSWERED):
+            self._trust(host, Trust.PROVEN, now)
         if signal is Signal.SILENT:
             self._missed(host, now)
         elif signal is not Signal.NONE and unheard:
@@ -206,13 +212,16 @@ class Frontier:
         `lag`: for how many of the last seconds nobody listened, since this process was busy or stopped. Nothing that
         was not heard in that time counts against a host.
         """
-        silent = self._slots.silent(self._hosts, now - lag)
+        silent = self._stalls.silent(now - lag) + self._slots.silent(self._hosts, now - lag)
         for flight in silent:
             self._trust(self._hosts[flight.key], Trust.DOUBTFUL, now)
         self.overload.review(now)
         waiting = self.ready_hosts - (self.overload.allowed - self.in_flight)
         kept = self._slots.probes if self._turns.ready[Trust.PROVEN] else self._slots.share
-        return self._slots.evict(silent[: max(0, min(len(silent) - kept, waiting))], now)
+        evicted = silent[: max(0, min(len(silent) - kept, waiting))]
+        self._stalls.evict(evicted, now)
+        self._slots.evict(evicted, now)
+        return evicted
 
     def hold(self, key: str, until: float, now: float) -> None:
         """Start nothing on the host before `until`."""
@@ -313,7 +322,8 @@ class Frontier:
         self._slots.answered(host, now)
         self.overload.note(host.name, host.missed)
         host.missed = False
-        self._trust(host, Trust.PROVEN, now, silence)
+        if not self._stalls.suspect(host.name):
+            self._trust(host, Trust.PROVEN, now, silence)
 
     def _missed(self, host: Host, now: float) -> None:
         """A flight has ended without a sign of life."""

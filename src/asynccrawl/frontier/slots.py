@@ -13,13 +13,14 @@ slot, but for the few slots that the doubtful may hold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .evictions import MOST as MOST_EVICTIONS
 from .evictions import Evictions
 from .flight import Flight
 from .host import PATIENCE, Host, Trust
 from .quiet import Quiet
+from .stalls import Stalls
 
 SHARE = 20
 PROBES = 50
@@ -55,7 +56,8 @@ class Slots:
         self._idle: dict[str, tuple[Trust, float]] = {}  # what to expect of a host, and what is left of its retries
         self._long_idle: dict[str, tuple[Trust, float]] = {}  # who became idle before them
         self._evictions = Evictions()
-        self._settled: set[Flight] = set()  # unheard ones that are not evicted any more
+        self.stalls = Stalls()
+        self._settled: set[Flight] = set()  # those that are not evicted any more, while they are silent
         self._began: float | None = None
         self._quiet = Quiet()
         self._first_heard = 0
@@ -105,7 +107,7 @@ class Slots:
         if self._began is None:
             self._began = flight.began
         self._unheard[flight] = self._quiet.seconds(flight.began, self._gap())
-        if self._evictions.times(host.name) >= MOST_EVICTIONS:
+        if self._evictions.times(host.name) >= MOST_EVICTIONS or self.stalls.spent(host.name):
             self._settled.add(flight)
         self._flying[host.trust] += 1
         self._awaited[host.trust] += 1
@@ -117,7 +119,8 @@ class Slots:
         """A flight's answer has begun, or the flight has ended; returns whether it was unheard until now."""
         if self._unheard.pop(flight, None) is None:
             return False
-        self._settled.discard(flight)
+        if not self.stalls.spent(host.name):
+            self._settled.discard(flight)
         self._awaited[host.trust] -= 1
         host.unheard -= 1
         return True
@@ -132,8 +135,9 @@ class Slots:
         owed = self._awaited[Trust.PROVEN]
         return self._usual / owed if owed >= _MANY_OWED else float("inf")
 
-    def end(self, host: Host) -> None:
+    def end(self, flight: Flight, host: Host) -> None:
         """A flight has ended."""
+        self._settled.discard(flight)
         self._flying[host.trust] -= 1
         self.in_flight -= 1
         host.in_flight -= 1
@@ -215,10 +219,9 @@ class Slots:
                 found.append(flight)
         return found
 
-    def evict(self, flights: Sequence[Flight], now: float) -> Sequence[Flight]:
+    def evict(self, flights: Iterable[Flight], now: float) -> None:
         """These flights are broken off."""
-        self._evictions.note(flights, now)
-        return flights
+        self._evictions.note((flight for flight in flights if flight in self._unheard), now)
 
     def _patience_with(self, host: Host, first: float) -> float:
         times = self._evictions.times(host.name)

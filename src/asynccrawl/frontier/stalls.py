@@ -1,0 +1,62 @@
+"""Answers that have begun and stand still, or drip: the head of an answer alone proves nothing. Pure; no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .evictions import MOST, Evictions
+from .flight import Flight
+from .host import PATIENCE
+
+_STANDSTILL = PATIENCE + 0.5
+"""Seconds. Whoever fetches tells of what has come twice a second."""
+
+
+class Stalls:
+    """Answers that are arriving. One that stood still can be evicted, three times at most a host."""
+
+    def __init__(self) -> None:
+        self._arriving: dict[Flight, float] = {}  # when each was heard for the last time, in that order
+        self._evictions = Evictions()
+
+    def __repr__(self) -> str:
+        return f"<Stalls, {len(self._arriving)} answers arriving>"
+
+    def begin(self, flight: Flight, now: float) -> None:
+        """The head of an answer has come."""
+        if not self.spent(flight.key):
+            self._arriving[flight] = now
+
+    def go_on(self, flight: Flight, now: float) -> None:
+        """More of it has come."""
+        if self._arriving.pop(flight, None) is not None:
+            self._arriving[flight] = now
+
+    def end(self, flight: Flight, whole: bool) -> bool:
+        """The flight has ended; returns whether its host had stood still, and has now sent a `whole` answer."""
+        self._arriving.pop(flight, None)
+        redeemed = whole and self.suspect(flight.key)
+        if redeemed:
+            self._evictions.forget(flight.key)
+        return redeemed
+
+    def suspect(self, host: str) -> bool:
+        """Whether an answer of the host was broken off, and none has come to its end since."""
+        return self._evictions.times(host) > 0
+
+    def spent(self, host: str) -> bool:
+        """Whether the host's answers are not broken off any more."""
+        return self._evictions.times(host) >= MOST
+
+    def silent(self, now: float) -> list[Flight]:
+        """The flights whose answers have stood still for too long, oldest first."""
+        found = []
+        for flight, heard in self._arriving.items():
+            if now - heard < _STANDSTILL:
+                break
+            found.append(flight)
+        return found
+
+    def evict(self, flights: Iterable[Flight], now: float) -> None:
+        """These flights are broken off."""
+        self._evictions.note((flight for flight in flights if flight in self._arriving), now)
