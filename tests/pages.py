@@ -107,7 +107,7 @@ def serving() -> Iterator[ImageServer]:
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield servers[0]
     finally:
         done.set()

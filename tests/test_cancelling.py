@@ -37,12 +37,12 @@ class Gate:
     def __call__(self, *arguments: Any) -> Any:
         result = self._function(*arguments)
         self._arrived.set()
-        self._opened.wait(10)
+        self._opened.wait(30)
         return result
 
     async def cancel(self, task: asyncio.Task[Any]) -> None:
         """Cancel the task while the function is held up, twice, and wait until it has ended."""
-        assert await asyncio.to_thread(self._arrived.wait, 10)
+        assert await asyncio.to_thread(self._arrived.wait, 30)
         for _ in range(2):
             task.cancel()
             await asyncio.sleep(0)
@@ -121,7 +121,7 @@ class Slow:
 
     def write(self, batch: Sequence[ac.Sample]) -> None:
         self.writing.set()
-        self.go_on.wait(10)
+        self.go_on.wait(30)
         assert not self.closed
 
     async def aclose(self) -> None:
@@ -133,7 +133,7 @@ async def test_a_sink_that_still_writes_is_closed_afterwards_and_not_waited_for(
     server.add("/a.jpg", picture())
     sink = Slow()
     task = asyncio.ensure_future(ac.crawl([server.url("/a.jpg")], dest, settings=LOOPBACK, sink=sink))
-    assert await asyncio.to_thread(sink.writing.wait, 10)
+    assert await asyncio.to_thread(sink.writing.wait, 30)
     with Lived() as lived:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

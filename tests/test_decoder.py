@@ -109,7 +109,7 @@ async def test_a_batch_is_no_larger_than_its_fair_share(monkeypatch: pytest.Monk
 
     def slow(body: Any, policy: ImagePolicy, content_type: str | None) -> Facts:
         busy.append(threading.current_thread())
-        gate.wait(5)
+        gate.wait(30)
         return Facts("jpeg", "jpg", 1, 1, "L", 1, "", None)
 
     monkeypatch.setattr(examining, "examine", slow)

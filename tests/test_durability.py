@@ -91,7 +91,7 @@ async def test_nothing_begins_after_the_end(tmp_path: Path, monkeypatch: pytest.
     """The ledger may be closed by then: neither what was running nor what is still recorded comes to it."""
     monkeypatch.setattr(durability, "SECONDS", 0.01)
     marks, synced = Marks(), threading.Event()
-    checkpoints = Checkpoints(tmp_path, marks, lambda root: synced.wait(5))
+    checkpoints = Checkpoints(tmp_path, marks, lambda root: synced.wait(30))
     await checkpoints.note(RECORDS)
     await checkpoints.note(1)  # while that one is running
     await asyncio.sleep(0.01)
@@ -104,7 +104,7 @@ async def test_nothing_begins_after_the_end(tmp_path: Path, monkeypatch: pytest.
 
 async def test_the_end_waits_for_the_sync_and_a_cancelled_one_does_not(tmp_path: Path):
     marks, synced = Marks(), threading.Event()
-    checkpoints = Checkpoints(tmp_path, marks, lambda root: synced.wait(5))
+    checkpoints = Checkpoints(tmp_path, marks, lambda root: synced.wait(30))
     await checkpoints.note(RECORDS)
     await asyncio.sleep(0.01)
     ending = asyncio.ensure_future(checkpoints.finish())

@@ -156,12 +156,12 @@ async def test_a_cancelled_write_waits_for_its_thread():
     class Slow:
         def write(self, batch: Sequence[Sample]) -> None:
             began.set()
-            go.wait(5)
+            go.wait(30)
             ended.set()
             raise ValueError("nobody hears this")
 
     writing = asyncio.create_task(write_to(Slow(), [sample()]))
-    await asyncio.to_thread(began.wait, 5)
+    await asyncio.to_thread(began.wait, 30)
     for _ in range(3):
         writing.cancel()
         await asyncio.sleep(0)

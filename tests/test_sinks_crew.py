@@ -104,7 +104,7 @@ def test_an_error_comes_when_all_have_ended_and_nothing_further_is_begun():
     def work(jobs: Iterator[int]) -> None:
         for job in jobs:
             begun[job] += 1
-            all_in.wait(10)
+            all_in.wait(30)
             if job == 2:
                 raise OSError(errno.ENOSPC, "no space left")
             ended[job] += 1

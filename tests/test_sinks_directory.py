@@ -335,13 +335,13 @@ async def test_closing_waits_for_a_write(dest: Path, monkeypatch: pytest.MonkeyP
 
     def link(*args: Any, **options: Any) -> None:
         began.set()
-        go.wait(5)
+        go.wait(30)
         real(*args, **options)
 
     monkeypatch.setattr(os, "link", link)
     sink = DirectorySink(dest)
     writing = asyncio.create_task(sink.write([sample()]))
-    await asyncio.to_thread(began.wait, 5)
+    await asyncio.to_thread(began.wait, 30)
     closing = asyncio.create_task(sink.aclose())
     assert not (await asyncio.wait({closing}, timeout=0.05))[0]
     go.set()

@@ -234,7 +234,7 @@ async def test_what_a_slow_iterable_gave_is_not_held_back():
     def items() -> Iterator[str]:
         for n in range(3):
             yield f"http://h/{n}"
-            assert go_on.wait(10)
+            assert go_on.wait(30)
             go_on.clear()
 
     async with aclosing(entries(items(), OPTIONS)) as batches:

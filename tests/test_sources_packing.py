@@ -212,7 +212,7 @@ def test_a_pipe_is_read_as_it_comes(tmp_path: Path):
         with fifo.open("wb", buffering=0) as pipe:
             for part in (b"htt", b"p://h/1\nhttp://h/2\nhtt"):
                 pipe.write(part)
-            go_on.wait(10)
+            go_on.wait(30)
             pipe.write(b"p://h/3\n")
 
     writer = threading.Thread(target=write)
