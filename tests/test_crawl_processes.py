@@ -134,7 +134,7 @@ def running(pid: int) -> bool:
 
 async def test_nobody_is_blamed_for_time_in_which_all_were_stopped(server: ImageServer, dest: Path, tmp_path: Path):
     """A laptop's lid: longer than a decode may take."""
-    urls = served(server, *range(6))
+    urls = served(server, 0, 1)  # one for each process: more would wait for each other on a busy machine
     await asyncio.to_thread((tmp_path / "program.py").write_text, PROGRAM)
     process = await started(str(tmp_path / "program.py"), dest, *urls)
     while not (pids := await asyncio.to_thread(children_of, process.pid)):

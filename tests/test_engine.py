@@ -114,6 +114,36 @@ async def test_retry_after_holds_the_whole_host():
     assert all(when >= first + 0.1 for key, when in times.items() if key != "http://a/0 1")
 
 
+async def test_what_a_server_answered_counts_also_when_we_had_been_away():
+    """A laptop's lid may close between a request and its 429; whoever was away may be too late, but is not deaf."""
+    loop, asked, away = asyncio.get_running_loop(), list[float](), [0.0]
+
+    def answer(hop: Hop) -> Any:
+        asked.append(loop.time())
+        if len(asked) > 1:
+            return b"x"
+        away[0] = 5.0
+        return busy(0.1)
+
+    engine = Engine(QUICK, FakeFetcher(answer), FakeDecoder(), clock=lambda: loop.time() + away[0])
+    found = [one async for batch in engine.run(feed([record(0, "http://a/0")]), MemoryBacklog()) for one in batch]
+    assert [result.attempts for result in found] == [2] and asked[1] - asked[0] >= 0.1
+
+
+async def test_what_failed_while_we_were_away_does_not_count():
+    asked, away = list[str](), [0.0]
+
+    def answer(hop: Hop) -> Any:
+        asked.append(hop.url)
+        away[0] += 5.0 if len(asked) == 1 else 0.0
+        return RESET if len(asked) == 1 else b"x"
+
+    clock = asyncio.get_running_loop().time
+    engine = Engine(QUICK, FakeFetcher(answer), FakeDecoder(), clock=lambda: clock() + away[0])
+    found = [one async for batch in engine.run(feed([record(0, "http://a/0")]), MemoryBacklog()) for one in batch]
+    assert [result.attempts for result in found] == [1] and len(asked) == 2
+
+
 async def test_a_host_that_asks_for_too_long_is_left_alone_and_its_records_end_retryable():
     urls = [f"http://a/{i}" for i in range(300)] + ["http://b/1"]
     fetcher = FakeFetcher(lambda hop: busy(86_400) if hop.host == "a" else b"x")

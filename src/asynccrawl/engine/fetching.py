@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 
 from ..errors import CrawlError, FetchError, OutOfDescriptors
 from ..frontier import Flight
@@ -44,8 +45,7 @@ class Fetching:
         except FetchError as error:
             if error.reason is Reason.TIMEOUT:
                 await asyncio.sleep(_CLOSING_SECONDS)
-            away = error.retryable and self._state.attention.was_away_since(self._flight.began)
-            return None if away else error
+            return None if _may_be_ours(error) and self._state.attention.was_away_since(self._flight.began) else error
         except CrawlError:
             raise
         except Exception as error:
@@ -72,3 +72,11 @@ class Fetching:
         if self._task and not self._evicted:
             self._evicted = True
             self._task.cancel()
+
+
+def _may_be_ours(error: FetchError) -> bool:
+    """Whether somebody who did not listen may have caused it. A server that has answered 429, or 500, means it, and its
+    Retry-After holds; 408 is its word for a request that came too slowly.
+    """
+    answered = error.http_status is not None and error.http_status >= HTTPStatus.BAD_REQUEST
+    return error.retryable and (not answered or error.http_status == HTTPStatus.REQUEST_TIMEOUT)
