@@ -81,9 +81,9 @@ async def test_a_ledger_with_a_log_is_read_where_there_can_be_none(
     """Copied with its log after a kill, as from a disk to a memory card."""
     pipe = asyncio.subprocess.PIPE
     crawl = await asyncio.create_subprocess_exec(
-        *map(str, [*COMMAND, "crawl", listed, dest, *OPEN, "--rate", 2]), stdout=pipe, stderr=pipe
+        *map(str, [*COMMAND, "crawl", listed, dest, *OPEN, "--rate", 1]), stdout=pipe, stderr=pipe
     )
-    while server.audit.count() < 60:
+    while server.audit.count() < 60 or len(await manifest_of(dest)) <= 10:
         await asyncio.sleep(0.01)
     crawl.send_signal(signal.SIGKILL)
     await crawl.communicate()

@@ -27,7 +27,7 @@ SYNOPSIS = README.split("## Command line")[1].split("```")[1]
 
 
 def ran(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=140)
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=250)
 
 
 @pytest.mark.slow  # the whole demo, twice: photographs are drawn, served and crawled

@@ -66,7 +66,7 @@ def run(given: Namespace, room: Path) -> str:
                 _Life(room, disk, site, wanted, told, "checkpoint").live(rng, cuts - told.cuts, longest)
         seconds = time.monotonic() - began
         control = Told()
-        while not control.lies and control.cuts < (20 if given.quick else max(10, cuts)):
+        while not control.lies and control.cuts < (60 if given.quick else max(10, cuts)):
             with _mounted(room, "commit=1") as disk:
                 _Life(room, disk, site, wanted, control, "process").live(rng, 1, longest)
     if not control.lies:
