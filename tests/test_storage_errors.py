@@ -24,6 +24,7 @@ import pytest
 import asynccrawl as ac
 from asynccrawl.ledger import FILE_NAME, manifest, reading
 from asynccrawl.sinks import ImageFolderSink
+from asynccrawl.sinks.parquet import GROUP_ROWS
 from asynccrawl.testing import Answer, ImageServer, PictureSet, picture
 
 from .disks import WITHOUT_RIGHTS, Disk, small_disk
@@ -276,10 +277,11 @@ async def test_a_large_body_that_cannot_be_kept(server: ImageServer, dest: Path,
 
 @pytest.mark.slow  # mounts a file system and starts a process
 async def test_an_export_that_finds_no_room_says_so(tmp_path: Path):
-    for n in range(40):
+    one = picture()
+    for n in range(GROUP_ROWS + 10):  # so many that the first are written before the last have come
         path = tmp_path / "pictures" / f"n0{n % 2}" / f"{n}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture(seed=n, size=(160, 120)))
+        path.write_bytes(one + os.urandom(3000))
     async with small_disk(tmp_path / "disk", "64k") as disk:
         code, _, err = await disk.crawl("export", tmp_path / "pictures", disk.path / "out", "--format", "parquet")
         assert code == 3

@@ -37,11 +37,12 @@ async def crawl(
     or `Request`. A plain iterable other than a list or tuple is read in a thread of its own.
     dest: the directory; made if missing. Besides the images it holds the ledger, `.asynccrawl.sqlite3`.
     concurrency: fetches in flight (default 100); wins over `settings`.
-    sink: where pictures go instead of class directories under `dest`. It is closed at the end.
+    sink: where pictures go instead of class directories under `dest`. It is closed at the end, however that comes.
     on_outcome: called, plain or async, with each final Outcome after it was recorded.
 
     Returns the Report over the whole ledger. Raises ListError when the list cannot be read, StorageError when the
-    destination or the sink fails, DestinationBusy when another run holds `dest`. Bad URLs are outcomes, not errors.
+    destination or the sink fails, DestinationBusy when another run holds `dest`, SettingsError when a file that the
+    settings name cannot be used, or `dest` holds pictures in another form. Bad URLs are outcomes, not errors.
     Cancelled, it records what is validated and re-raises within two seconds. Installs no signal handlers, configures
     no logging, works under any asyncio event loop.
     """
