@@ -219,6 +219,19 @@ async def test_what_was_wrong_in_the_list_and_is_mended_there_is_fetched(
     assert server.audit.count() == 6
 
 
+async def test_of_equal_entries_the_next_takes_over_with_what_the_list_says_of_it(server: ImageServer, dest: Path):
+    server.add("/1", picture())
+    server.add("/2", Answer(status=404))
+    first = [ac.Request(server.url(f"/{n}"), f"k{n}", "cat", {"caption": "first"}) for n in (1, 2)]
+    second = [ac.Request(server.url(f"/{n}"), f"k{n}", "dog", {"caption": "second"}) for n in (1, 2)]
+    await ac.crawl(first + second, dest, settings=LOOPBACK)
+    await ac.crawl(second, dest, settings=LOOPBACK)
+    assert [(row["ordinal"], row["label"], row["reason"], row["extra"]["caption"]) for row in agree(dest)[:2]] == [
+        (0, "cat", None, "second"), (1, "dog", "http_404", "second"),
+    ]  # fmt: skip
+    assert server.audit.count() == 2
+
+
 async def test_the_offset_passes_records_over_without_a_row(server: ImageServer, dest: Path):
     server.add("/2.jpg", picture())
     urls = [server.url(f"/{n}.jpg") for n in range(3)]

@@ -224,16 +224,16 @@ class Entry:
     def _inherit(self) -> None:
         """Where the first of several equal entries has left the list, the next one takes over its row and file."""
         taken = set()
-        for heir, ordinal, line, left in self._db.execute(_HEIRS).fetchall():
+        for heir, ordinal, line, label, more, left in self._db.execute(_HEIRS).fetchall():
             if left in taken:
                 continue
             taken.add(left)
             self._db.execute("UPDATE records SET ordinal=NULL, line=NULL WHERE id=?", (heir,))
-            self._db.execute(_TAKE_OVER, (ordinal, line, left))
+            self._db.execute(_TAKE_OVER, (ordinal, line, label, more, left))
 
 
 _HEIRS = """
-SELECT heir.id, heir.ordinal, heir.line, gone.id FROM records AS heir JOIN records AS gone
+SELECT heir.id, heir.ordinal, heir.line, heir.label, heir.extra, gone.id FROM records AS heir JOIN records AS gone
     ON gone.ident = heir.ident AND gone.key IS heir.key AND gone.url = heir.url
 WHERE heir.reason = 'duplicate' AND heir.folded IS NULL AND heir.ordinal IS NOT NULL
     AND gone.ordinal IS NULL AND gone.folded IS NOT NULL
@@ -242,7 +242,7 @@ WHERE heir.reason = 'duplicate' AND heir.folded IS NULL AND heir.ordinal IS NOT 
 ORDER BY heir.ordinal
 """
 _TAKE_OVER = """
-UPDATE records SET ordinal = ?, line = ?,
+UPDATE records SET ordinal = ?, line = ?, label = CASE WHEN status = 'saved' THEN label ELSE ? END, extra = ?,
     status = CASE WHEN status = 'failed' AND retryable THEN 'pending' ELSE status END
 WHERE id = ?
 """
