@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.interpreter]  # processes are starte
 
 PROGRAM = """
 import sys, asynccrawl as ac
-image, network = ac.ImagePolicy(max_decode_seconds=5), ac.Network(allow_net=("127.0.0.0/8",))
+image, network = ac.ImagePolicy(max_decode_seconds=8), ac.Network(allow_net=("127.0.0.0/8",))
 settings = ac.Settings(processes=2, network=network, image=image)
 report = ac.crawl_sync(sys.argv[2:], sys.argv[1], settings=settings)
 print(report.saved, report.failed, *report.notes)
@@ -143,7 +143,7 @@ async def test_nobody_is_blamed_for_time_in_which_all_were_stopped(server: Image
     everybody = [process.pid, *await asyncio.to_thread(children_of, process.pid)]
     for pid in everybody:
         os.kill(pid, signal.SIGSTOP)
-    await asyncio.sleep(5.5)
+    await asyncio.sleep(8.5)
     for pid in everybody:
         os.kill(pid, signal.SIGCONT)
     out, err = await process.communicate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -98,6 +99,10 @@ async def test_a_thousand_stalls_and_floods_end_each_at_its_bound(port: int, tmp
         await asyncio.gather(*map(fetch, range(FETCHES)))
     finally:
         await fetcher.aclose()
-    assert set(ends) == {(path, reason) for path, (_, reason) in STALLS.items()}
+    for path, (_, reason) in STALLS.items():
+        found = Counter(why for where, why in ends if where == path)
+        # A thousand connections at once take longer than that on a machine that has no time.
+        assert found.most_common(1)[0][0] is reason, (path, found)
+        assert set(found) <= {reason} | ({Reason.CONNECT} if reason is Reason.TIMEOUT else set()), (path, found)
     # The promise is a second; a machine that does other things besides may be late for all of them.
     assert len(ends) == FETCHES and max(late) < 5.0

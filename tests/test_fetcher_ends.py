@@ -137,10 +137,10 @@ async def test_it_tells_whether_a_body_goes_on_coming(
 @pytest.mark.slow  # as much time as makes a deadline pass
 async def test_time_that_a_meter_takes_is_nobodys_fault(server: ImageServer, tmp_path: Path):
     server.add("/x", dripping(BODY, 0.01, len(BODY) // 4))
-    toll = Toll(0.7)
-    fetcher = await HttpFetcher.open(within(grace=0.9, min_rate=20_000), tmp_path, toll)
+    toll = Toll(1.2)
+    fetcher = await HttpFetcher.open(within(grace=1.9, min_rate=20_000), tmp_path, toll)
     try:
-        found = await fetcher.fetch(hop(server.url("/x"), 1.0))
+        found = await fetcher.fetch(hop(server.url("/x"), 2.0))
     finally:
         await fetcher.aclose()
     assert found.data == BODY and sum(toll.spent) == len(BODY) and len(toll.spent) >= 2
@@ -220,4 +220,4 @@ async def test_a_thousand_stalls_at_once_end_at_their_bounds(stalls: list[str], 
         (usual, _), *_ = reasons.most_common(1)
         # Where a busy machine is late with a head, the deadline may come before the bound that is meant.
         assert usual in STALLS[name][1] and set(reasons) <= STALLS[name][1] | {"timeout"}, name
-    assert spent < 10.0, "far below a thousand deadlines one after the other"
+    assert spent < 60.0, "far below a thousand deadlines one after the other"
