@@ -1,4 +1,4 @@
-"""How often a host was evicted: three times at most, each time later, until it is heard. Pure; no clock."""
+"""How often a host was evicted: three times at most, each time later, until an answer is whole. Pure; no clock."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Evictions:
             self._hosts.popitem(last=False)
 
     def times(self, host: str) -> int:
-        """How often the host was evicted since it was last heard."""
+        """How often the host was evicted since its last whole answer."""
         return self._hosts[host][0] if host in self._hosts else 0
 
     def forget(self, host: str) -> None:
-        """The host was heard."""
+        """The host has sent a whole answer."""
         self._hosts.pop(host, None)

@@ -187,8 +187,8 @@ class Frontier:
         elif rests:
             pause = self._retry.backoff(rests) * self._rng.uniform(0.5, 1.0)
             host.hold_until = max(host.hold_until, now + pause)
-        if self._stalls.end(flight, signal is Signal.ANSWERED):
-            self._trust(host, Trust.PROVEN, now)
+        if self._stalls.end(flight, signal in (Signal.ANSWERED, Signal.BUSY)):
+            self._trust(host, Trust.PROVEN, now, now - flight.began)
         if signal is Signal.SILENT:
             self._missed(host, now)
         elif signal is not Signal.NONE and unheard:
@@ -212,14 +212,17 @@ class Frontier:
         `lag`: for how many of the last seconds nobody listened, since this process was busy or stopped. Nothing that
         was not heard in that time counts against a host.
         """
-        silent = self._stalls.silent(now - lag) + self._slots.silent(self._hosts, now - lag)
-        for flight in silent:
+        stalled = self._stalls.silent(now - lag)
+        silent = self._slots.silent(self._hosts, now - lag)
+        for flight in (*stalled, *silent):
             self._trust(self._hosts[flight.key], Trust.DOUBTFUL, now)
         self.overload.review(now)
-        waiting = self.ready_hosts - (self.overload.allowed - self.in_flight)
+        free = self.overload.allowed - self.in_flight
+        if not sum(self._turns.ready[: Trust.DOUBTFUL]) > free:
+            stalled = []  # they may be about to go on, and the doubtful are worth no more
         kept = self._slots.probes if self._turns.ready[Trust.PROVEN] else self._slots.share
-        evicted = silent[: max(0, min(len(silent) - kept, waiting))]
-        self._stalls.evict(evicted, now)
+        late = stalled + silent
+        evicted = late[: max(0, min(len(late) - kept, self.ready_hosts - free))]
         self._slots.evict(evicted, now)
         return evicted
 
@@ -319,7 +322,7 @@ class Frontier:
     def _found(self, host: Host, silence: float, now: float) -> None:
         """The host was heard."""
         host.learn_pace(silence)
-        self._slots.answered(host, now)
+        self._slots.answered(now)
         self.overload.note(host.name, host.missed)
         host.missed = False
         if not self._stalls.suspect(host.name):

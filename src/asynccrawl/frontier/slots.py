@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .evictions import MOST as MOST_EVICTIONS
 from .evictions import Evictions
 from .flight import Flight
 from .host import PATIENCE, Host, Trust
@@ -56,7 +55,7 @@ class Slots:
         self._idle: dict[str, tuple[Trust, float]] = {}  # what to expect of a host, and what is left of its retries
         self._long_idle: dict[str, tuple[Trust, float]] = {}  # who became idle before them
         self._evictions = Evictions()
-        self.stalls = Stalls()
+        self.stalls = Stalls(self._evictions)
         self._settled: set[Flight] = set()  # those that are not evicted any more, while they are silent
         self._began: float | None = None
         self._quiet = Quiet()
@@ -107,7 +106,7 @@ class Slots:
         if self._began is None:
             self._began = flight.began
         self._unheard[flight] = self._quiet.seconds(flight.began, self._gap())
-        if self._evictions.times(host.name) >= MOST_EVICTIONS or self.stalls.spent(host.name):
+        if self.stalls.spent(host.name):
             self._settled.add(flight)
         self._flying[host.trust] += 1
         self._awaited[host.trust] += 1
@@ -119,15 +118,12 @@ class Slots:
         """A flight's answer has begun, or the flight has ended; returns whether it was unheard until now."""
         if self._unheard.pop(flight, None) is None:
             return False
-        if not self.stalls.spent(host.name):
-            self._settled.discard(flight)
         self._awaited[host.trust] -= 1
         host.unheard -= 1
         return True
 
-    def answered(self, host: Host, now: float) -> None:
-        """A host was heard."""
-        self._evictions.forget(host.name)
+    def answered(self, now: float) -> None:
+        """Somebody was heard."""
         self._quiet.heard(now, self._gap())
 
     def _gap(self) -> float:
@@ -221,7 +217,7 @@ class Slots:
 
     def evict(self, flights: Iterable[Flight], now: float) -> None:
         """These flights are broken off."""
-        self._evictions.note((flight for flight in flights if flight in self._unheard), now)
+        self._evictions.note(flights, now)
 
     def _patience_with(self, host: Host, first: float) -> float:
         times = self._evictions.times(host.name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from .evictions import MOST, Evictions
 from .flight import Flight
 from .host import PATIENCE
@@ -15,9 +13,9 @@ _STANDSTILL = PATIENCE + 0.5
 class Stalls:
     """Answers that are arriving. One that stood still can be evicted, three times at most a host."""
 
-    def __init__(self) -> None:
+    def __init__(self, evictions: Evictions) -> None:
         self._arriving: dict[Flight, float] = {}  # when each was heard for the last time, in that order
-        self._evictions = Evictions()
+        self._evictions = evictions
 
     def __repr__(self) -> str:
         return f"<Stalls, {len(self._arriving)} answers arriving>"
@@ -33,7 +31,7 @@ class Stalls:
             self._arriving[flight] = now
 
     def end(self, flight: Flight, whole: bool) -> bool:
-        """The flight has ended; returns whether its host had stood still, and has now sent a `whole` answer."""
+        """The flight has ended; returns whether its host had been evicted, and has now sent a `whole` answer."""
         self._arriving.pop(flight, None)
         redeemed = whole and self.suspect(flight.key)
         if redeemed:
@@ -41,7 +39,7 @@ class Stalls:
         return redeemed
 
     def suspect(self, host: str) -> bool:
-        """Whether an answer of the host was broken off, and none has come to its end since."""
+        """Whether the host was evicted, and has sent no whole answer since."""
         return self._evictions.times(host) > 0
 
     def spent(self, host: str) -> bool:
@@ -56,7 +54,3 @@ class Stalls:
                 break
             found.append(flight)
         return found
-
-    def evict(self, flights: Iterable[Flight], now: float) -> None:
-        """These flights are broken off."""
-        self._evictions.note((flight for flight in flights if flight in self._arriving), now)
