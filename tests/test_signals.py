@@ -88,7 +88,7 @@ def test_only_the_command_takes_signals_from_the_start():
 async def test_what_is_in_flight_is_finished_and_recorded(
     server: ImageServer, dest: Path, tmp_path: Path, number: signal.Signals
 ):
-    server.route(lambda request: Answer(picture(seed=len(request.path)), delay=1.0))
+    server.route(lambda request: Answer(picture(seed=len(request.path)), delay=2.5))
     (tmp_path / "list").write_text("".join(f"n01_{i} {server.url(f'/{i}', i % 20)}\n" for i in range(40)))
     crawl = await start("crawl", tmp_path / "list", dest, *OPEN, "--jobs", 10)
     while server.audit.count() < 10:

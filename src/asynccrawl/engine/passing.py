@@ -149,7 +149,7 @@ class Pass:
             await asyncio.sleep(_PATROL_SECONDS)
             now, allowed = self._clock(), self._frontier.overload.allowed
             for flight in self._frontier.overstaying(now, max(0.0, now - due)):
-                if flight.evict:
+                if flight.evict and not self._state.draining:  # then nothing takes its slot, and it is to be finished
                     flight.evict()
             if self._frontier.overload.allowed > allowed:
                 self._wake.set()
