@@ -30,7 +30,7 @@ from asynccrawl.admission import admit
 from asynccrawl.decoder import ProcessDecoder
 from asynccrawl.engine import Engine
 from asynccrawl.frontier import Frontier, Signal
-from asynccrawl.frontier.frontier import MAX_QUEUED
+from asynccrawl.frontier.spill import MAX_QUEUED
 from asynccrawl.imaging import Facts, examine
 from asynccrawl.ledger import Contents, Ledger
 from asynccrawl.models import Failure, Hop, Outcome, Record, Request, Response

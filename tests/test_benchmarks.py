@@ -91,7 +91,7 @@ async def test_parts_do_all_their_work_also_beyond_what_the_frontier_queues(
 ):
     monkeypatch.syspath_prepend(str(ROOT))
     overhead = loaded("overhead")
-    monkeypatch.setattr("asynccrawl.frontier.frontier.MAX_QUEUED", 40)
+    monkeypatch.setattr("asynccrawl.frontier.spill.MAX_QUEUED", 40)
     monkeypatch.setattr(overhead, "MAX_QUEUED", 40)
     assert await getattr(overhead, part)(200, tmp_path) == 200
 

@@ -81,9 +81,7 @@ async def open_crawl(
             decoder.begin(1)
         first = Recorder(screening, store, ledger, on_outcome, None, checkpoints)
         recovery = Recovery(root, ledger, decoder) if isinstance(store, DirectorySink) and not sink else None
-        await _settle_the_run_before(first, ledger, store if isinstance(store, WebDatasetSink) and not sink else None)
-        if recovery:
-            await recovery.settle(first)
+        await _settle_the_run_before(first, ledger, None if sink else store, recovery)
         quota = await _quota(settings, ledger)
         recorder = Recorder(screening, store, ledger, on_outcome, quota, checkpoints)
         recorders.append(recorder)
@@ -161,11 +159,13 @@ async def _close_unbegun(
             await end_sink(sink, (), True, kind)
 
 
-async def _settle_the_run_before(first: Recorder, ledger: Ledger, shards: WebDatasetSink | None) -> None:
-    """Bring to its end what the run before had begun."""
-    if shards:
-        await settle_shards(shards, ledger)
+async def _settle_the_run_before(first: Recorder, ledger: Ledger, own: Sink | None, recovery: Recovery | None) -> None:
+    """Bring to its end what the run before had begun; `own`: the sink that is ours."""
+    if isinstance(own, WebDatasetSink):
+        await settle_shards(own, ledger)
     await first.settle()
+    if recovery:
+        await recovery.settle(first)
 
 
 async def _end_checkpoints(checkpoints: Checkpoints, kind: type[BaseException] | None, *_: object) -> None:

@@ -10,10 +10,8 @@ A host is in one of four places:
 Ready hosts are proven, unknown or doubtful (Trust), and `slots` says whose turn it is, so that stalled hosts cannot
 slow the good ones. What is silent in a slot that better work waits for can be evicted (`overstaying`).
 
-A host's window bounds its hops in memory, retries and hops in flight included. What is offered beyond it is spilled:
-only counted, since the backlog holds the record already. From the first spilled record on every later one of that
-host is spilled too, until the backlog has been taken from in the same order (see `refills` and `refill`). So the
-next `spilled` pending records of the host after `after` are exactly those that were spilled: none is lost or doubled.
+A host's window bounds its hops in memory; what is offered beyond it is spilled, and comes back by and by (see `spill`,
+`refills` and `refill`).
 """
 
 from __future__ import annotations
@@ -22,7 +20,6 @@ import heapq
 import itertools
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..models import Hop
 from ..settings import HostLimits, RetryPolicy
@@ -31,21 +28,11 @@ from .host import NEVER, Host, Trust
 from .hosts import Hosts
 from .overload import Overload
 from .slots import Slots
+from .spill import Refill, Spill
 from .turns import Turns
 
 MAX_HOSTS = 50_000
 """Hosts known at once. Records of further hosts are left to the backlog, from which a later pass takes them."""
-MAX_QUEUED = 20_000
-"""Hops in memory beyond which a host keeps one only; the rest is spilled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refill:
-    """Room in a host's window: up to `n` of its records with an ordinal above `after` are wanted."""
-
-    host: str
-    after: int
-    n: int
 
 
 class Frontier:
@@ -71,7 +58,7 @@ class Frontier:
         self._max_hosts = max_hosts
         self._hosts = Hosts(limits, self._retry.budget)
         self._turns = Turns(self._rng)
-        self._hungry: dict[str, None] = {}
+        self._spill = Spill()
         self._closed: set[str] = set()
         self._serial = itertools.count()
         self._slots = Slots(concurrency)
@@ -79,7 +66,6 @@ class Frontier:
         self.overload = Overload(concurrency)
         self.more_to_come = False
         self.queued = 0
-        self.spilled = 0
 
     def __repr__(self) -> str:
         return (
@@ -91,6 +77,11 @@ class Frontier:
     def in_flight(self) -> int:
         """Flights of all hosts."""
         return self._slots.in_flight
+
+    @property
+    def spilled(self) -> int:
+        """Records that are only counted, over all hosts."""
+        return self._spill.records
 
     @property
     def idle(self) -> bool:
@@ -122,10 +113,7 @@ class Frontier:
             if len(self._hosts) >= self._max_hosts:
                 return False
             host = self._new(hop.host)
-        elif host.spilled or host.known >= host.window or (self.queued >= MAX_QUEUED and host.known):
-            host.spilled += 1
-            self.spilled += 1
-            self._feed(host)
+        elif self._spill.takes(host, self.queued):
             return False
         self._admit(host, hop, now)
         return True
@@ -194,8 +182,7 @@ class Frontier:
         elif signal is not Signal.NONE and unheard:
             self._found(host, now - flight.began, now)
         down = rests > 0 and host.health.down
-        if host.spilled:
-            self._feed(host)
+        self._spill.feed(host)
         self._place(host, now)
         return down
 
@@ -271,28 +258,23 @@ class Frontier:
 
     def refills(self) -> list[Refill]:
         """The hosts whose windows have room for records that were spilled. Each is named until `refill` answers."""
-        hungry, self._hungry = self._hungry, {}
-        return [self._refill_of(self._hosts[name]) for name in hungry]
+        return self._spill.refills(self._hosts)
 
     @property
     def hungry(self) -> bool:
         """Whether `refills` would name a host."""
-        return bool(self._hungry)
+        return self._spill.hungry
 
     def refill(self, wanted: Refill, hops: Sequence[Hop], now: float) -> None:
         """Let spilled records back in, in list order. Fewer than wanted: the rest is no longer pending."""
         host = self._hosts.get(wanted.host)
         if host is None:
             return
-        host.refilling = False
-        if not host.spilled:
+        if not self._spill.refilled(host, wanted, len(hops)):
             return
-        gone = wanted.n if len(hops) < wanted.n else len(hops)
-        host.spilled -= gone
-        self.spilled -= gone
         for hop in hops:
             self._admit(host, hop, now)
-        self._feed(host)
+        self._spill.feed(host)
         self._place(host, now)
 
     def busiest(self, n: int) -> list[tuple[str, int, int]]:
@@ -357,11 +339,10 @@ class Frontier:
         self._place(host, now)
 
     def _empty(self, host: Host) -> list[Hop]:
-        self.spilled -= host.spilled
+        self._spill.leave(host)
         hops = host.empty()
         self.queued -= len(hops)
         self._slots.waiting[host.trust] -= len(hops)
-        self._hungry.pop(host.name, None)
         if not host.in_flight:
             self._turns.wait(host, host.turn)  # when that has come, its state is dropped
         return hops
@@ -384,15 +365,6 @@ class Frontier:
             self._turns.wait(host, host.turn)
             return
         self._turns.leave(host)
-        self._hungry.pop(host.name, None)
+        self._spill.forget(host)
         self._slots.remember(host)
         self._hosts.drop(host)
-
-    def _feed(self, host: Host) -> None:
-        """Ask for a refill once half the window is free, so that each one brings many records."""
-        if host.spilled and not host.refilling and host.known <= host.window // 2:
-            self._hungry[host.name] = None
-
-    def _refill_of(self, host: Host) -> Refill:
-        host.refilling = True
-        return Refill(host.name, host.after, min(host.window - host.known, host.spilled))
