@@ -33,9 +33,11 @@ def free_descriptors(number: int) -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (4_096, before[1]))
     try:
-        lowest = os.dup(0)
-        os.close(lowest)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + number, before[1]))
+        # The lowest free numbers, one after the other; there may be gaps between those that are in use.
+        free = [os.dup(0) for _ in range(number + 1)]
+        for one in free:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free[-1], before[1]))
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
