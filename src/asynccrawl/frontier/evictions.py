@@ -36,6 +36,10 @@ class Evictions:
         """How often the host was evicted since its last whole answer."""
         return self._hosts[host][0] if host in self._hosts else 0
 
+    def spent(self, host: str) -> bool:
+        """Whether the host's flights are not broken off any more."""
+        return self.times(host) >= MOST
+
     def forget(self, host: str) -> None:
         """The host has sent a whole answer."""
         self._hosts.pop(host, None)

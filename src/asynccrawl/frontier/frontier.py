@@ -205,7 +205,7 @@ class Frontier:
             self._trust(self._hosts[flight.key], Trust.DOUBTFUL, now)
         self.overload.review(now)
         free = self.overload.allowed - self.in_flight
-        if not sum(self._turns.ready[: Trust.DOUBTFUL]) > free:
+        if sum(self._turns.ready[: Trust.DOUBTFUL]) <= free:
             stalled = []  # they may be about to go on, and the doubtful are worth no more
         kept = self._slots.probes if self._turns.ready[Trust.PROVEN] else self._slots.share
         late = stalled + silent

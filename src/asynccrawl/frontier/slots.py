@@ -106,7 +106,7 @@ class Slots:
         if self._began is None:
             self._began = flight.began
         self._unheard[flight] = self._quiet.seconds(flight.began, self._gap())
-        if self.stalls.spent(host.name):
+        if self._evictions.spent(host.name):
             self._settled.add(flight)
         self._flying[host.trust] += 1
         self._awaited[host.trust] += 1

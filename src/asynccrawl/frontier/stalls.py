@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .evictions import MOST, Evictions
+from .evictions import Evictions
 from .flight import Flight
 from .host import PATIENCE
 
@@ -22,7 +22,7 @@ class Stalls:
 
     def begin(self, flight: Flight, now: float) -> None:
         """The head of an answer has come."""
-        if not self.spent(flight.key):
+        if not self._evictions.spent(flight.key):
             self._arriving[flight] = now
 
     def go_on(self, flight: Flight, now: float) -> None:
@@ -41,10 +41,6 @@ class Stalls:
     def suspect(self, host: str) -> bool:
         """Whether the host was evicted, and has sent no whole answer since."""
         return self._evictions.times(host) > 0
-
-    def spent(self, host: str) -> bool:
-        """Whether the host's answers are not broken off any more."""
-        return self._evictions.times(host) >= MOST
 
     def silent(self, now: float) -> list[Flight]:
         """The flights whose answers have stood still for too long, oldest first."""

@@ -23,8 +23,8 @@ class Entry:
     `line` is the 1-based line, or the item's 1-based position in an iterable. `error` is None for a good entry.
     For a bad one it says what is wrong, and `request` holds what could be read: of a table's row its key, label and
     other columns, else the key if there was any; and as `url` the rest of the line in printable form, shortened to
-    about SHOWN_CHARS characters. `name` and `shard`, of an
-    entry of a manifest, are the file's name and the number of its directory, which it is to have again.
+    about SHOWN_CHARS characters. `name` and `shard`, of an entry of a manifest, are the file's name and the number of
+    its directory, which it is to have again.
     """
 
     line: int
