@@ -14,7 +14,7 @@ import pytest
 import asynccrawl as ac
 from asynccrawl import opening
 from asynccrawl.errors import FetchError, SettingsError
-from asynccrawl.fetcher import HttpFetcher, body, encoding, resolver, session
+from asynccrawl.fetcher import HttpFetcher, body, connector, encoding, resolver
 from asynccrawl.ledger import FILE_NAME, Ledger, Lock, store
 from asynccrawl.settings import Limits, Network
 from asynccrawl.testing import Answer, ImageServer, gzipped, picture, silent
@@ -210,7 +210,7 @@ async def test_a_streams_room_that_was_being_made_is_removed(monkeypatch: pytest
 async def test_a_fetcher_that_was_being_opened_leaves_no_resolver(
     dest: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ):
-    module = session if name == "_tls" else resolver
+    module = connector if name == "_tls" else resolver
     gate = Gate(getattr(module, name))
     monkeypatch.setattr(module, name, gate)
     made: list[tuple[str, ...]] = []

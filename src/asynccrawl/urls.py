@@ -21,6 +21,10 @@ _PLAIN = re.compile(
     r"(https?)://([a-z0-9][a-z0-9\-]{0,62}(?:\.[a-z0-9][a-z0-9\-]{0,61}[a-z0-9]){0,2}\.[a-z][a-z0-9\-]{0,61}[a-z0-9])(/[!$&'-;=?@A-Z_a-z~]*)"
 )
 """What most URLs of a list look like, and how they are sent: as they stand. No host of these is an address."""
+_LEGAL = re.compile(
+    r"(https?)://([A-Za-z0-9.:\-]+)(/[!$&'-;=?@A-Z_a-z~]*(?:%[0-9A-Fa-f]{2}[!$&'-;=?@A-Z_a-z~]*)*)"
+)
+"""What most of the others look like, such as those with a port or an escaped blank: sent as they stand, too."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _ILLEGAL = re.compile(r"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -83,7 +87,11 @@ def parse(url: str) -> Parts:
     plain = _PLAIN.fullmatch(url)
     if plain is not None and len(plain[2]) <= _HOST_CHARS:
         return Parts(plain[1], plain[2], SCHEMES[plain[1]], plain[3])
-    return _parse(url.strip(_BLANKS))
+    legal = _LEGAL.fullmatch(url)
+    if legal is None:
+        return _parse(url.strip(_BLANKS))
+    host, port = _known(legal[2])
+    return Parts(legal[1], host, SCHEMES[legal[1]] if port is None else port, legal[3])
 
 
 def join(base: str, location: str) -> str:
@@ -116,10 +124,14 @@ def _resolved(reference: str, base: str) -> str:
 
 def _parse(url: str) -> Parts:
     scheme, authority, target = _split(url)
-    authority = authority.rpartition("@")[2]
-    known = _host_and_port if len(authority) <= _HOST_CHARS else _host_and_port.__wrapped__  # bounds its memory
-    host, port = known(authority)
+    host, port = _known(authority.rpartition("@")[2])
     return Parts(scheme, host, SCHEMES[scheme] if port is None else port, _target(target))
+
+
+def _known(authority: str) -> tuple[str, int | None]:
+    if len(authority) > _HOST_CHARS:
+        return _host_and_port.__wrapped__(authority)  # kept, long ones would take memory without a bound
+    return _host_and_port(authority)
 
 
 @functools.lru_cache(1_000)  # a few hosts have most of a list's URLs

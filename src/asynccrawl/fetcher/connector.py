@@ -1,81 +1,93 @@
-"""A pool that never reuses a connection on which anything arrived unasked.
-
-A server that sends answers nobody asked for may send them a little late, to a connection that is already in use
-again: then they look like the true answer. Against that:
-
-- A connection rests before it is reused, longer than its host usually takes to answer.
-- What a reused connection has brought is not believed before that rest is over (`Doubt`): if it was not the true
-  answer, that one comes meanwhile, unasked as it seems.
-- A host that was caught once gets no connection twice for the rest of the run.
-
-So a picture that was pushed can be taken for another only if its server withholds the true one.
-
-Time alone does not prove a rest: while the event loop is busy, what has come waits in the kernel and is not seen. So a
-tick runs through the loop. Between two ticks the loop has looked at all sockets, hence whatever had come before the
-first of them has been delivered; a rest counts up to there. (Asking each socket by poll(2) would do, too, and costs a
-system call a request, during which another thread may take the interpreter.)
-"""
+"""New connections: aiohttp makes them, resolves names, speaks TLS and asks proxies for tunnels. The pool keeps them."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
-import heapq
-import itertools
-from time import monotonic
+import math
+import os
+import resource
+import socket
+import ssl
+import sys
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
-from ..errors import NO_DESCRIPTOR
+from .. import urls
+from ..errors import SettingsError
+from ..identity import Proxy, proxy_of
+from ..settings import Network, Settings
+from .guard import Guard
 from .phases import current
-from .wire import Doubt, Wire
+from .proxy import EVERYWHERE
+from .resolver import Resolver
+from .wire import Wire
 
-REST = 0.05
-"""Seconds that a connection rests. While it does others are opened, so that nothing waits for it."""
-FIRST_REST = 0.2
-"""Seconds that the connections of a host rest until one of them has proved clean: on a busy machine 0.05 is soon over,
-and who pushes answers does it from the first one on.
+_BUFFER = 2**18
+_PACED_BUFFER = 2**14
+"""Bytes that a connection may receive before they are read; little where bytes a second are limited."""
+_FOR_FILES = 64
+"""Descriptors that connections leave: a sink holds up to 36, and c-ares and SQLite want a few. The system gives the
+lowest free number, so that a new socket's number tells how many are in use.
 """
-LONGEST_REST = 0.5
-"""Seconds: no connection rests longer, however slow its host is."""
-KEEPALIVE = 5.0
-"""Seconds an idle connection is kept. Short, since lists name many hosts once and every connection is a descriptor."""
-_TICK = 0.01
-_MOST_HOSTS = 10_000
 
 
-class CleanConnector(aiohttp.TCPConnector):
-    """A TCPConnector of suspicious connections, which also notes how far each hop has come."""
+class Connector(aiohttp.TCPConnector):
+    """A TCPConnector of suspicious connections, which also notes how far each hop has come.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._factory: Any = functools.partial(Wire, loop=self._loop)
-        self._distrusted: dict[Any, None] = {}
-        self._rests: dict[Any, float] = {}  # how long connections rest, of hosts that have proved clean
-        self._cramped = False
-        self._ticked = 0.0
-        self._seen_until = 0.0  # whatever had come before this moment has been delivered
-        self._ticking: asyncio.TimerHandle | None = None
-        self._doubts: list[tuple[float, int, Doubt]] = []  # by the moment at which each is over
-        self._serial = itertools.count()
+    Make one with `await Connector.open(...)`, and close it.
+    """
 
-    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
-        """A connection for a request, from the pool or new."""
-        connection = await super().connect(req, traces, timeout)
-        if phase := current.get():
-            phase.name = "head"
-        return connection
+    def __init__(self, settings: Settings, resolver: Resolver, certificates: ssl.SSLContext | bool) -> None:
+        network, paced = settings.network, settings.limits.limit_rate is not None
+        guard = Guard(network.allow_net if network.proxy is None else EVERYWHERE)
+        super().__init__(
+            limit=0,  # the frontier and the engine's slots are the limits
+            resolver=resolver,
+            use_dns_cache=False,  # the resolver keeps names itself
+            ssl=certificates,
+            socket_factory=functools.partial(_socket, guard, paced),
+        )
+        self._factory: Any = functools.partial(Wire, self._loop, _PACED_BUFFER if paced else _BUFFER)
+        self._proxy = proxy_of(network.proxy) if network.proxy is not None else None
+        # aiohttp would round what is above the threshold up to whole seconds.
+        connect = settings.limits.connect_timeout
+        self._limits = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=math.inf)
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Connector:
+        """A connector for these settings. Raises SettingsError when `ca_file` holds no certificates."""
+        certificates = await asyncio.to_thread(_tls, settings.network)
+        # From here on nothing is awaited but the resolver itself: whatever ended us would leave it open.
+        return cls(settings, await Resolver.open(settings.network.nameserver), certificates)
+
+    async def wire(self, parts: urls.Parts) -> Wire:
+        """A new connection to the origin of a URL, or to its proxy. Raises what aiohttp raises."""
+        # The query is told as a part of the path: yarl would drop the mark of an empty one.
+        url = URL.build(scheme=parts.scheme, authority=parts.authority, path=parts.target, encoded=True)
+        request = aiohttp.ClientRequest("GET", url, loop=self._loop, **_through(self._proxy, parts.scheme))
+        try:
+            connection = await self.connect(request, [], self._limits)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError from error
+        wire = connection.protocol
+        assert isinstance(wire, Wire)
+        wire.connection = connection
+        return wire
+
+    async def close_all(self) -> None:
+        """Close all connections, and the resolver, which aiohttp leaves to those who passed it in."""
+        await self.close()
+        await self._resolver.close()
 
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
         if phase := current.get():
             phase.fresh = True
-        try:
-            return await super()._create_connection(req, traces, timeout)
-        except aiohttp.ClientConnectorError as error:
-            if error.os_error.errno in NO_DESCRIPTOR:
-                self._drop_idle()
-            raise
+        return await super()._create_connection(req, traces, timeout)
 
     async def _resolve_host(self, host: str, port: int, traces: Any = None) -> Any:
         phase = current.get()
@@ -86,77 +98,39 @@ class CleanConnector(aiohttp.TCPConnector):
             phase.name = "connecting"
         return hosts
 
-    async def _get(self, key: Any, traces: Any) -> Any:
-        """The connection that has rested longest, if it has rested enough and nothing has come."""
-        kept = self._conns.get(key)
-        rested = self._seen_until - self._rests.get(key, FIRST_REST)
-        while kept and kept[0][1] <= rested:
-            protocol, since = kept[0]
-            # aiohttp would pass over what is too old and take another, which has not been asked.
-            if isinstance(protocol, Wire) and monotonic() - since < KEEPALIVE and protocol.resume():
-                self._rests[key] = self._rests.get(key, REST)
-                _bounded(self._rests)
-                if phase := current.get():
-                    phase.doubt = protocol.doubt
-                return await super()._get(key, traces)
-            kept.popleft()
-            protocol.close()
-        return None
 
-    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
-        unasked = functools.partial(self.distrust, key)
-        alien = not should_close and not protocol.should_close and not protocol.rest(unasked)
-        if protocol._buffer:
-            self.distrust(key)
-        unwanted = alien or self._cramped or key in self._distrusted
-        if protocol.doubt:
-            self._watch(protocol.doubt, self._rest(key, protocol.waited), alien or key in self._distrusted)
-        super()._release(key, protocol, should_close=should_close or unwanted)
-        if self._ticking is None and (self._conns or self._doubts):
-            self._tick()
-
-    def _watch(self, doubt: Doubt, seconds: float, justified: bool) -> None:
-        """An answer is to be believed if nothing comes behind it within so many seconds."""
-        if justified:
-            doubt.justify()
-        elif not doubt.justified:
-            doubt.watched = True
-            heapq.heappush(self._doubts, (monotonic() + seconds, next(self._serial), doubt))
-
-    def _rest(self, key: Any, waited: float) -> float:
-        """How long a connection rests whose host took `waited` seconds to answer: twice what it takes at most."""
-        if key not in self._rests:
-            return FIRST_REST
-        self._rests[key] = min(LONGEST_REST, max(REST, 2.0 * waited, 0.9 * self._rests[key]))
-        return self._rests[key]
-
-    def _tick(self) -> None:
-        self._seen_until, self._ticked = self._ticked, monotonic()
-        while self._doubts and self._doubts[0][0] <= self._seen_until:
-            heapq.heappop(self._doubts)[2].end()
-        self._ticking = self._loop.call_later(_TICK, self._tick) if self._conns or self._doubts else None
-
-    def _drop_idle(self) -> None:
-        """Descriptors are worth more than handshakes: none is kept for an idle connection from now on."""
-        self._cramped = True
-        kept = list(self._conns.values())
-        self._conns.clear()
-        for protocol, _ in itertools.chain.from_iterable(kept):
-            protocol.on_unasked = None  # type: ignore[attr-defined]
-            protocol.close()
-
-    def distrust(self, key: Any) -> None:
-        """A host has sent what nobody asked for: its connections are closed, and none is used twice from now on."""
-        self._distrusted[key] = None
-        _bounded(self._distrusted)
-        for protocol, _ in self._conns.pop(key, ()):
-            protocol.on_unasked = None  # type: ignore[attr-defined]
-            if protocol.doubt:  # type: ignore[attr-defined]
-                protocol.doubt.justify()  # type: ignore[attr-defined]
-            protocol.close()
+def _through(proxy: Proxy | None, scheme: str) -> dict[str, Any]:
+    """The proxy, as aiohttp wants it told. Where it gives a tunnel, credentials go with the wish for one."""
+    if proxy is None:
+        return {}
+    tunnel = {"Proxy-Authorization": proxy.authorization} if scheme == "https" and proxy.authorization else {}
+    return {"proxy": URL(proxy.url), "proxy_headers": CIMultiDict(tunnel)}
 
 
-def _bounded(hosts: dict[Any, Any]) -> None:
-    """Forget the oldest of too many."""
-    if len(hosts) > _MOST_HOSTS:
-        del hosts[next(iter(hosts))]
+def _socket(guard: Guard, paced: bool, addr_info: tuple[Any, ...]) -> socket.socket:
+    made = guard.socket(addr_info)
+    if made.fileno() >= _for_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+        made.close()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    if paced:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * _PACED_BUFFER)
+    if phase := current.get():
+        phase.socket = made
+    return made
+
+
+def _for_connections(limit: int) -> int:
+    """How many of all descriptors connections may take: those that are left are for files, the ledger and names."""
+    return limit - min(_FOR_FILES, limit // 2) if limit >= 0 else sys.maxsize
+
+
+def _tls(network: Network) -> ssl.SSLContext | bool:
+    """What certificates are checked against: True is the system's own store."""
+    if network.insecure:
+        return False
+    if not network.ca_file:
+        return True
+    try:
+        return ssl.create_default_context(cafile=network.ca_file)
+    except OSError as error:  # ssl.SSLError is one too
+        raise SettingsError(f"ca_file {network.ca_file}: no certificates could be read: {error}") from error

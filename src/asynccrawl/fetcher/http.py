@@ -1,31 +1,27 @@
-"""The real fetcher: one hop over aiohttp. The only importer of aiohttp outside of the test kit."""
+"""The real fetcher: one hop over HTTP/1.1."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
-from yarl import URL
 
 from .. import urls
 from ..errors import CrawlError, FetchError
-from ..identity import product_token
+from ..identity import product_token, proxy_of
 from ..models import ROBOTS_BYTES, Hop, Purpose, Reason, Response
 from ..settings import Settings
 from ..threads import obtained
 from .body import Body, check_length, read_body
-from .connector import CleanConnector
+from .client import Answer, Client
 from .consent import opt_out
 from .encoding import coding_of, undo, undo_beginning
 from .guard import Guard
 from .phases import Phase, current
 from .proxy import through_proxy
-from .request_options import RequestOptions
-from .session import open_session
 from .translate import refused, retry_after, translate
 from .watch import Meter, Watch
 
@@ -42,19 +38,16 @@ class HttpFetcher:
     on a picture and X-Robots-Tag on anything else are passed over.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, settings: Settings, spool: Path, meter: Meter | None) -> None:
-        self._session = session
+    def __init__(self, client: Client, settings: Settings, spool: Path, meter: Meter | None) -> None:
+        self._client = client
         self._settings = settings
         self._limits = settings.limits
         self._spool = spool
         self._meter = meter
         network = settings.network
-        self._options = RequestOptions(network)
+        self._proxy = proxy_of(network.proxy) if network.proxy is not None else None
         self._product = None if network.ignore_opt_out else product_token(network.user_agent)
         self._guard = Guard(network.allow_net)
-        connect = settings.limits.connect_timeout
-        # aiohttp would round what is above the threshold up to whole seconds.
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=math.inf)
 
     @classmethod
     async def open(cls, settings: Settings, spool: Path, meter: Meter | None = None) -> HttpFetcher:
@@ -62,7 +55,7 @@ class HttpFetcher:
 
         `meter` is told of all bytes of bodies, and says when to go on.
         """
-        return cls(await open_session(settings), settings, spool, meter)
+        return cls(await Client.open(settings), settings, spool, meter)
 
     async def fetch(self, hop: Hop, heard: Callable[[], None] = lambda: None) -> Response:
         """Make one hop within its deadline. Raises FetchError, and StorageError when a large body cannot be kept.
@@ -84,14 +77,11 @@ class HttpFetcher:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        connector = self._session.connector
-        await self._session.close()
-        if isinstance(connector, CleanConnector):
-            await connector._resolver.close()  # a resolver that was passed in is not closed by its connector
+        await self._client.aclose()
 
     def _translated(self, error: Exception, hop: Hop, phase: Phase) -> FetchError:
-        found, proxy = self._found(error, hop, phase), self._options.proxy
-        return through_proxy(found, error, phase, proxy.shown) if proxy else found
+        found = self._found(error, hop, phase)
+        return through_proxy(found, error, phase, self._proxy.shown) if self._proxy else found
 
     def _found(self, error: Exception, hop: Hop, phase: Phase) -> FetchError:
         secure = hop.url[:6].lower() == "https:"
@@ -111,33 +101,38 @@ class HttpFetcher:
         except urls.BadURL as error:
             raise FetchError(Reason.BLOCKED_SCHEME if error.scheme else Reason.BAD_URL, False, str(error)) from error
         self._guard.check(parts.host, parts.port)
-        url, options = parts.wire, self._options.of(hop.url, parts.scheme)
-        get = self._session.get(_as_written(parts), allow_redirects=False, timeout=self._timeout, **options)
-        async with get as answer:
+        answer = await self._client.get(hop.url, parts, phase)
+        try:
             watch.head()
-            if answer.status == 200:
-                if hop.purpose is Purpose.ROBOTS:
-                    return await self._read_robots(url, answer, watch)
-                self._check_consent(answer)
-                return await self._read(url, answer, watch)
-            await _drain(answer, min(_DRAIN_SECONDS, watch.seconds_left / 2))
-            if answer.status in _REDIRECTS:
-                return _redirect(url, answer, watch)
-            raise refused(answer.status, answer.headers, datetime.now(UTC))
+            return await self._response(hop, parts.wire, answer, watch)
+        finally:
+            answer.close()
 
-    def _check_consent(self, answer: aiohttp.ClientResponse) -> None:
+    async def _response(self, hop: Hop, url: str, answer: Answer, watch: Watch) -> Response:
+        if answer.status == 200:
+            if hop.purpose is Purpose.ROBOTS:
+                return await self._read_robots(url, answer, watch)
+            self._check_consent(answer)
+            return await self._read(url, answer, watch)
+        await _drain(answer, min(_DRAIN_SECONDS, watch.seconds_left / 2))
+        if answer.status in _REDIRECTS:
+            return _redirect(url, answer, watch)
+        raise refused(answer.status, answer.headers, datetime.now(UTC))
+
+    def _check_consent(self, answer: Answer) -> None:
         if self._product is None:
             return
         if found := opt_out(answer.headers.getall("X-Robots-Tag", ()), self._product):
             text = f"the server says {found.rule}, so the picture is not meant for datasets ({found.header})"
             raise FetchError(Reason.OPT_OUT, False, text, http_status=200)
 
-    async def _read(self, url: str, answer: aiohttp.ClientResponse, watch: Watch) -> Response:
+    async def _read(self, url: str, answer: Answer, watch: Watch) -> Response:
         limits, headers = self._limits, answer.headers
         coding = coding_of(", ".join(headers.getall("Content-Encoding", ())))
-        check_length(answer.content_length, limits)
+        check_length(answer.length, limits)
         with watch.reading(answer.content) as read:
             body = await read_body(read, limits, self._spool)
+        answer.close()  # before what takes time and no connection
         if coding:
             body = await self._undone(body, coding)
         return Response(
@@ -148,11 +143,11 @@ class HttpFetcher:
             size=body.size,
             content_type=_text(headers.get("Content-Type")),
             etag=_text(headers.get("ETag")),
-            framed=_framed(answer),
+            framed=answer.framed,
             doubt=watch.doubt,
         )
 
-    async def _read_robots(self, url: str, answer: aiohttp.ClientResponse, watch: Watch) -> Response:
+    async def _read_robots(self, url: str, answer: Answer, watch: Watch) -> Response:
         """The beginning of a robots.txt: what is behind it does not matter, and `max_bytes` is about pictures."""
         coding = coding_of(", ".join(answer.headers.getall("Content-Encoding", ())))
         data = bytearray()
@@ -179,17 +174,7 @@ def _text(value: str | None) -> str | None:
         return data.decode("latin-1")
 
 
-def _framed(answer: aiohttp.ClientResponse) -> bool:
-    chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
-    return chunked or answer.content_length is not None
-
-
-def _as_written(parts: urls.Parts) -> URL:
-    # The query is told as a part of the path: yarl would drop the mark of an empty one.
-    return URL.build(scheme=parts.scheme, authority=parts.authority, path=parts.target, encoded=True)
-
-
-def _redirect(url: str, answer: aiohttp.ClientResponse, watch: Watch) -> Response:
+def _redirect(url: str, answer: Answer, watch: Watch) -> Response:
     location = answer.headers.get("Location", "").strip(" \t")
     if not location:
         text = f"the server answered {answer.status} without saying where to"
@@ -198,12 +183,11 @@ def _redirect(url: str, answer: aiohttp.ClientResponse, watch: Watch) -> Respons
     return Response(url, answer.status, location=location, retry_after=wait, doubt=watch.doubt)
 
 
-async def _drain(answer: aiohttp.ClientResponse, seconds: float) -> None:
+async def _drain(answer: Answer, seconds: float) -> None:
     """Read a small body to its end, so that its connection can be kept. Nothing depends on it: it may not take long."""
-    length = answer.content_length
-    if answer.status == 101:
-        answer.close()
-    elif _framed(answer) and not answer.content.is_eof() and (length is None or length <= _DRAINED_BYTES):
+    length = answer.length
+    ends = answer.framed and answer.status != 101 and (length is None or length <= _DRAINED_BYTES)
+    if ends and not answer.content.is_eof():
         try:
             async with asyncio.timeout(seconds):
                 await answer.content.readexactly(min(length or _DRAINED_BYTES, _DRAINED_BYTES))

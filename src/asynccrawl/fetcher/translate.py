@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import NO_DESCRIPTOR, FetchError, OutOfDescriptors
 from ..models import Reason
@@ -102,7 +103,7 @@ def translate(error: Exception, *, secure: bool = False) -> FetchError:
         return _connect(error, secure)
     if isinstance(error, aiohttp.ClientPayloadError):
         return FetchError(Reason.TRUNCATED, True, f"the body was cut short: {_short(error)}")
-    if isinstance(error, aiohttp.ClientResponseError):
+    if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
         return FetchError(Reason.PROTOCOL, False, f"the answer is no valid HTTP: {_short(error.message)}")
     if isinstance(error, aiohttp.InvalidURL):
         return FetchError(Reason.BAD_URL, False, f"the URL cannot be requested: {_short(error)}")

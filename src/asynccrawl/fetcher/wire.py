@@ -17,11 +17,14 @@ from typing import Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.helpers import set_exception
+from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
 
 MAX_INTERIMS = 100
 """Interim answers (1xx) to one request. Servers send one or two; more is an endless stream of them."""
 _SLICE = 2_048
+Head = tuple[RawResponseMessage, aiohttp.StreamReader]
+"""Status and headers, and the body as it comes."""
 
 
 @dataclass(slots=True)
@@ -53,38 +56,63 @@ class Doubt:
 
 
 class Wire(ResponseHandler):
-    """One connection. While it rests in the pool nothing may arrive; what does calls `on_unasked` and closes it."""
+    """One connection to `origin`. While it rests between two requests nothing may arrive; what does closes it."""
 
-    on_unasked: Callable[[], None] | None = None
+    origin = ""
+    connection: aiohttp.connector.Connection | None = None
     doubt: Doubt | None = None
     waited = 0.0  # seconds until the last answer began
+    resting_since = 0.0
+    _on_unasked: Callable[[str], None] | None = None
     _asked = 0.0
     _interims = 0
     _headed = False
 
-    def rest(self, on_unasked: Callable[[], None]) -> bool:
-        """The answer was read and the connection goes to the pool; False if something came behind the answer."""
-        if self._buffer or self._tail or self._begun():
-            on_unasked()
-            return False
-        self.on_unasked = on_unasked
-        return True
+    def __init__(self, loop: asyncio.AbstractEventLoop, read_bufsize: int) -> None:
+        super().__init__(loop)
+        self._bufsize = read_bufsize
+
+    async def ask(self, request: bytes) -> Head:
+        """Send a request and wait for the head of its answer. Raises whatever ends the connection."""
+        self._begin()
+        if self.transport is None or self.transport.is_closing():
+            raise aiohttp.ClientConnectionResetError("the connection was closed before the request")
+        self.transport.write(request)
+        while True:
+            head = await self.read()
+            if not 100 <= head[0].code < 200 or head[0].code == 101:
+                return head
+
+    def rest(self, on_unasked: Callable[[str], None]) -> None:
+        """A request is over and the next not begun: what comes now calls `on_unasked` with the origin."""
+        self.resting_since = monotonic()
+        self._on_unasked = on_unasked
 
     def resume(self) -> bool:
         """The connection leaves the pool for another request; False if it may not be used for one."""
-        self.on_unasked = None
+        self._on_unasked = None
         self.doubt = Doubt()
         return self.is_connected() and not self.should_close
 
+    def end(self) -> None:
+        """Close the connection, also a second time."""
+        self._on_unasked = None
+        if self.connection is not None:
+            self.connection.close()
+
+    def received_more(self) -> bool:
+        """Whether something has come behind the answer, which was read to its end."""
+        return bool(self._buffer or self._tail or isinstance(self.exception(), HttpProcessingError) or self._begun())
+
     def data_received(self, data: bytes) -> None:
         """Bytes from the server."""
-        if self.on_unasked is not None and data:
-            unasked, self.on_unasked = self.on_unasked, None
+        if self._on_unasked is not None and data:
+            unasked = self._on_unasked
             self.force_close()
-            self.close()
+            self.end()
             if self.doubt:
                 self.doubt.justify()
-            unasked()
+            unasked(self.origin)
             return
         if self._headed or (not self._interims and data[:5] == b"HTTP/" and data[9:10] != b"1"):
             super().data_received(data)
@@ -115,7 +143,7 @@ class Wire(ResponseHandler):
             self.waited = monotonic() - self._asked
         super().feed_data(data, size)
 
-    def set_response_params(self, **params: Any) -> None:
+    def _begin(self) -> None:
         """A request begins. What has come before it answers nothing."""
         self._interims = 0
         self._headed = False
@@ -123,7 +151,7 @@ class Wire(ResponseHandler):
         if self._tail or (not self.doubt and not _encrypted(self.transport) and _readable(self.transport)):
             self._tail = b""
             self.set_exception(HttpProcessingError(code=400, message="it came before anything was asked"))
-        super().set_response_params(**params)
+        self.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=self._bufsize)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection has ended. A reset is no end of a body, whatever its framing."""
