@@ -152,6 +152,9 @@ def test_whatever_is_parsed_is_fit_for_the_wire_and_stays_so(url: str):
 @example("http://a.b/x(1)~!$&'*+,-./:;=?@_")
 @example("http://" + ".".join(["a" * 63] * 4) + "/")
 @example("http://a.b/%zz")
+@example("http://127.1:0080/a%20b%2")
+@example("https://A-b.C.:65536/%C3%BC")
+@example("http://a..b:80/%20")
 def test_the_short_way_and_the_long_way_agree(url: str):
     def outcome(parse_it: object) -> object:
         try:
