@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import asynccrawl as ac
-from asynccrawl.testing import Answer, ImageServer, picture, redirect, reset, silent, status, too_many_requests
+from asynccrawl.testing import Answer, ImageServer, picture, raw, redirect, reset, silent, status, too_many_requests
 
 from .conftest import LOOPBACK
 
@@ -137,6 +137,17 @@ async def test_where_nobody_answers_that_is_what_the_records_end_with(server: Im
     outcomes = await crawled([server.url("/a.jpg"), server.url("/b.jpg")], dest, quick)
     assert verdicts(outcomes) == {"timeout": 2}
     assert all("robots.txt" in (outcome.detail or "") for outcome in outcomes.values())
+
+
+async def test_a_file_that_cannot_be_had_is_no_last_word_on_the_pictures(server: ImageServer, dest: Path):
+    server.route(lambda request: Answer(picture()))
+    server.add("/robots.txt", raw(b"no HTTP\r\n\r\n"), host=server.hosts[0])
+    server.add("/robots.txt", redirect("http://10.0.0.1/robots.txt"), host=server.hosts[1])
+    urls = [server.url("/a.jpg", host=n) for n in range(2)]
+    outcomes = await crawled(urls, dest)
+    assert [(outcomes[url].reason, outcomes[url].retryable) for url in urls] == [("protocol", True), ("robots", True)]
+    assert "10.0.0.1 is no public address" in (outcomes[urls[1]].detail or "")
+    assert (await ac.crawl(urls, dest, settings=LOOPBACK)).saved == 2, "asked for without robots, they are tried"
 
 
 @pytest.mark.slow  # three gaps of a tenth of a second

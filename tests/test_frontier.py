@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asynccrawl.frontier import Flight, Frontier, Signal
-from asynccrawl.models import Hop, Record, Request
+from asynccrawl.models import Hop, Purpose, Record, Request
 from asynccrawl.settings import HostLimits, RetryPolicy
 
 
@@ -95,6 +96,20 @@ def test_a_host_can_be_slowed_down_for_the_rest_of_the_run():
         assert frontier.next(begin + 4.9) is None
         frontier.finish(start(frontier, begin + 5.0), begin + 5.0, Signal.ANSWERED)
         assert frontier.next(begin + 20.0) is None and frontier.hosts == 0
+
+
+def test_a_host_that_is_slowed_down_rests_from_its_last_start_on():
+    frontier = Frontier(HostLimits(gap=1.0))
+    robots = replace(hop("a"), purpose=Purpose.ROBOTS)
+    frontier.gate("a", 10.0)
+    frontier.put(robots, 10.0)
+    flight = start(frontier, 10.0)
+    frontier.offer(hop("a", 1), 10.0)
+    frontier.finish(flight, 12.0, Signal.ANSWERED)
+    frontier.slow_down("a", 5.0)
+    frontier.ungate("a", 12.0)
+    assert frontier.next(14.9) is None and frontier.wake_at() == 15.0
+    assert frontier.next(15.0) is not None
 
 
 def test_a_gap_outlives_the_idleness_of_its_host():

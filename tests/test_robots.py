@@ -87,6 +87,21 @@ def test_the_longest_rule_wins_and_small_mistakes_are_understood(rules: str, pat
     assert said("user-agent:*\r\n" + rules.replace("\n", "\r\n"), path) is verdict
 
 
+@pytest.mark.parametrize(
+    ("path", "verdict"),
+    [
+        ("/a/../no/b", NO),
+        ("/a/%2E%2e/no/b?x=/../..", NO),
+        ("/./no/b", NO),
+        ("/no/../b", NO),  # as it is sent
+        ("/a/..", YES),
+        ("/a/..no/b?/../no/", YES),
+    ],
+)
+def test_dots_are_no_way_around_a_rule(path: str, verdict: Verdict):
+    assert said("User-agent: *\nDisallow: /no/\n", path) is verdict
+
+
 EXAMPLE = """
 User-Agent: *
 Disallow: *.gif$

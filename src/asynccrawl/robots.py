@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from .errors import SettingsError
 from .identity import product_token
 from .models import ROBOTS_BYTES
-from .urls import Parts, parse
+from .urls import Parts, parse, without_dots
 
 if TYPE_CHECKING:
     from protego import Protego
@@ -50,6 +50,8 @@ _LINE = re.compile(
 )
 """The lines that matter, with the misspellings that Protego and Google's parser know."""
 _FIELDS = {"u": "User-agent", "a": "Allow", "d": "Disallow", "c": "Crawl-delay"}
+_DOT = re.compile("%2e", re.IGNORECASE)
+_DOTS = re.compile(r"^[^?]*/(?:\.|%2e){1,2}(?:[/?]|$)", re.IGNORECASE)
 _SPECIAL = re.compile(r"\*|\$$")
 
 Rule = tuple[str, str]
@@ -131,10 +133,12 @@ class Robots:
             return Verdict.UNKNOWN
         if answer.rules is None:
             return Verdict.UNREACHABLE
-        # The host does not matter to the rules, so a plain one stands in for what Protego might fail to take apart.
-        if not answer.rules or self._rules(answer.rules).can_fetch("http://origin" + parts.target, "*"):
+        if not answer.rules:
             return Verdict.ALLOWED
-        return Verdict.FORBIDDEN
+        rules = self._rules(answer.rules)
+        # The host does not matter to the rules, so a plain one stands in for what Protego might fail to take apart.
+        allowed = all(rules.can_fetch("http://origin" + target, "*") for target in _meanings(parts.target))
+        return Verdict.ALLOWED if allowed else Verdict.FORBIDDEN
 
     def learn(self, origin: str, body: bytes | None, status: int | None, now: float) -> None:
         """What asking `origin` for its robots.txt came to, after redirects.
@@ -188,6 +192,14 @@ def _protego() -> type[Protego]:
     if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < _OLDEST:
         raise SettingsError(f"robots is set, and Protego {version} is too old for it: {_INSTALL}")
     return Protego
+
+
+def _meanings(target: str) -> set[str]:
+    """The target as it is sent and, where it has dot segments, as servers resolve it: `/a/../b` is `/b` to them."""
+    if _DOTS.search(target) is None:
+        return {target}
+    path, mark, query = target.partition("?")
+    return {target, without_dots(_DOT.sub(".", path)) + mark + query}
 
 
 def _origin(parts: Parts) -> str:

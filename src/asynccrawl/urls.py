@@ -107,7 +107,7 @@ def join(base: str, location: str) -> str:
         return f"{scheme}://{authority}{_resolved(reference, _target(target))}"
     authority, rest = _split_authority(reference[2:])
     path, mark, query = rest.partition("?")
-    return f"{scheme}://{authority}{_without_dots(path)}{mark}{query}"
+    return f"{scheme}://{authority}{without_dots(path)}{mark}{query}"
 
 
 def _resolved(reference: str, base: str) -> str:
@@ -116,7 +116,7 @@ def _resolved(reference: str, base: str) -> str:
     base_path, base_mark, base_query = base.partition("?")
     if path:
         from_root = path if path.startswith("/") else base_path[: base_path.rfind("/") + 1] + path
-        return f"{_without_dots(from_root)}{mark}{query}"
+        return f"{without_dots(from_root)}{mark}{query}"
     return f"{base_path}{mark}{query}" if mark else f"{base_path}{base_mark}{base_query}"
 
 
@@ -152,7 +152,7 @@ def _split(url: str) -> tuple[str, str, str]:
     return (scheme, *_split_authority(rest[2:]))
 
 
-def _without_dots(path: str) -> str:
+def without_dots(path: str) -> str:
     """The path without `.` and `..` segments (RFC 3986, 5.2.4). Empty segments are segments."""
     if not path.startswith("/"):
         return path

@@ -110,10 +110,19 @@ class Consent:
             self._state.frontier.put(again, now, now + pause)
 
     def _explain(self, hop: Hop, error: FetchError) -> None:
-        """Where nobody answers, that is what the records end with: the site has not said no."""
+        """Where nobody answers, that is what the records end with: the site has not said no.
+
+        Another host, to which its robots.txt was redirected, says nothing about the site itself.
+        """
         if error.http_status is None and hop.gates:
-            text = f"its robots.txt could not be fetched: {error.detail}"
-            self._causes[hop.gates] = FetchError(error.reason, error.retryable, text)
+            if hop.hops:
+                text = f"its robots.txt was redirected and could not be fetched: {error.detail}"
+                cause = FetchError(Reason.ROBOTS, True, text)
+            else:
+                text = f"its robots.txt could not be fetched: {error.detail}"
+                # Pictures may come from where a robots.txt makes no sense, so their fate is open.
+                cause = FetchError(error.reason, error.retryable or error.reason is Reason.PROTOCOL, text)
+            self._causes[hop.gates] = cause
             if len(self._causes) > _MOST_CAUSES:
                 del self._causes[next(iter(self._causes))]
 

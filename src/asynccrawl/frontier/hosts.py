@@ -39,7 +39,10 @@ class Hosts(dict[str, Host]):
             self._spare.append(host)
 
     def slow_down(self, name: str, gap: float) -> None:
-        """Keep at least `gap` seconds between the starts of two hops of the host, for the rest of the run."""
+        """Keep at least `gap` seconds between the starts of two hops of the host, from its last one on, for the rest of
+        the run.
+        """
         gap = self._gaps[name] = max(gap, self._gaps.get(name, 0.0))  # several origins may share a key
         if host := self.get(name):
-            host.spacing = max(host.limits.spacing, gap)
+            before, host.spacing = host.spacing, max(host.limits.spacing, gap)
+            host.next_start += host.spacing - before

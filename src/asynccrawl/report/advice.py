@@ -24,7 +24,7 @@ ADVICE: dict[Reason, str] = {
     Reason.BAD_REDIRECT: "The server redirects to something that is no URL; the picture is gone.",
     Reason.BLOCKED_SCHEME: "Only http and https are fetched; copy other files yourself.",
     Reason.BLOCKED_ADDRESS: "A private or local address; --allow-net CIDR opens a network that is yours.",
-    Reason.ROBOTS: "The site's robots.txt asks crawlers to stay away; ask its owner.",
+    Reason.ROBOTS: "The site's robots.txt forbids it, or could not be had; ask its owner, or run again later.",
     Reason.OPT_OUT: "The owner does not want these pictures in datasets; ask for permission.",
     Reason.TOO_LARGE: "Larger than --max-bytes; raise it and run again to fetch them.",
     Reason.EMPTY: "An answer without a body; usually the picture is gone.",
