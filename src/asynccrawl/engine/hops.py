@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from .. import urls
 from ..errors import FetchError, InvalidImage, SettingsError, Undecodable
 from ..expectation import check_expected
 from ..frontier import Flight
+from ..imaging import Facts
 from ..models import Hop, Purpose, Reason, Response
 from ..quota import Verdict
 from ..retry import delay
@@ -41,7 +43,8 @@ class Hops:
         self._deferred = Deferred(state.quota) if state.quota else None
         self._consent = Consent(state, state.robots, self._go_on) if state.robots else None
         self.hosts = Hosts(state, backlog, self._refused)
-        self.active = 0
+        self.active = 0  # hops that are carried out
+        self.flights = 0  # those of them that are being fetched
 
     def unwanted(self, hop: Hop) -> bool:
         """Whether the hop's label has all the pictures that are wanted; then its record has got its Failure."""
@@ -99,14 +102,14 @@ class Hops:
                 return
             hop = hop.after(spent)
             await self.hosts.remember(flight.key, answer)
-            if not await self._believable(answer):
-                await self._mistaken(hop, answer)
-            elif isinstance(answer, FetchError):
-                await self._failed(hop, answer)
-            elif answer.location is not None:
-                await self._redirected(hop, answer.location, answer.retry_after or 0.0)
-            else:
+            if isinstance(answer, Response) and answer.location is None:
                 await self._decode(hop, answer)
+            elif not await self._believable(answer):
+                await self._mistaken(hop, answer)
+            elif isinstance(answer, Response):
+                await self._redirected(hop, answer.location or "", answer.retry_after or 0.0)
+            else:
+                await self._failed(hop, answer)
         finally:
             self.active -= 1
             self._wake()
@@ -136,6 +139,7 @@ class Hops:
         return answer
 
     def _free_slot(self, answer: Response | FetchError | None) -> None:
+        self.flights -= 1
         if self._state.pace:
             self._state.pace.end()
         rest = self._settings.limits.sleep
@@ -154,15 +158,14 @@ class Hops:
         self._go_on(hop, doubtful=True)
 
     async def _believable(self, answer: Response | FetchError) -> bool:
-        """Whether it is the answer to its own request. What waits until that is known is held in memory, and counts."""
+        """Whether it is the answer to its own request. What waits until that is known counts as a result."""
         if answer.doubt is None:
             return True
-        size = len(answer.data) if isinstance(answer, Response) and answer.data is not None else 0
-        self._outbox.reserve(size)
+        self._outbox.reserve(0)
         try:
             return await answer.doubt.resolved()
         finally:
-            self._outbox.cancel(size)
+            self._outbox.cancel(0)
 
     async def _mistaken(self, hop: Hop, answer: Response | FetchError) -> None:
         """The answer may be one to another request. Its host gets no connection twice now, so the next is sure."""
@@ -238,23 +241,35 @@ class Hops:
             self._frontier.put(hop, now, now + pause, doubtful=doubtful)
 
     async def _decode(self, hop: Hop, response: Response) -> None:
+        """Decode a picture while it is not yet certain whether it is the answer to its own request."""
         body = response.data if response.data is not None else response.path
         assert body is not None
         size = len(body) if isinstance(body, bytes) else 0
         self._outbox.reserve(size)
         try:
-            facts = await self._state.decoder.examine(body, response.content_type, not response.framed)
-            await check_expected(hop.record.request, body, facts.served_sha256)
-            if facts.data is not None:
-                await remove_spool(response.path)
-        except InvalidImage as error:
-            await remove_spool(response.path)
-            await self._refuse(hop, response, error, size)
+            found = await self._examined(hop, response, body)
+            sure = response.doubt is None or await response.doubt.resolved()
         except BaseException:
             await remove_spool(response.path)
             raise
+        if not sure:
+            self._outbox.cancel(size)
+            await self._mistaken(hop, response)
+        elif isinstance(found, InvalidImage):
+            await remove_spool(response.path)
+            await self._refuse(hop, response, found, size)
         else:
-            self._outbox.put(sample_of(hop, response, facts, hop.elapsed), size)
+            self._outbox.put(sample_of(hop, response, found, hop.elapsed), size)
+
+    async def _examined(self, hop: Hop, response: Response, body: bytes | Path) -> Facts | InvalidImage:
+        try:
+            facts = await self._state.decoder.examine(body, response.content_type, not response.framed)
+            await check_expected(hop.record.request, body, facts.served_sha256)
+        except InvalidImage as error:
+            return error
+        if facts.data is not None:
+            await remove_spool(response.path)
+        return facts
 
     async def _refuse(self, hop: Hop, response: Response, error: InvalidImage, size: int) -> None:
         if error.reason is Reason.CORRUPT and not response.framed and not isinstance(error, Undecodable):

@@ -10,6 +10,10 @@ from ..models import Result, Sample
 
 _GATHERING = 0.02
 """Seconds that the first result waits for others at most."""
+_ENOUGH = 3
+"""While fetching pauses for want of room, a third of what is held is enough to be taken at once: nothing else can come,
+and three portions at a time (being decoded, ready, being recorded) keep everybody busy.
+"""
 
 
 class Outbox:
@@ -27,6 +31,7 @@ class Outbox:
         self._arrived = asyncio.Event()
         self._taken = (0, 0)
         self._closed = False
+        self._pausing = False
         self.held_bytes = 0
         self.held_results = 0
 
@@ -37,6 +42,11 @@ class Outbox:
     def full(self) -> bool:
         """Whether nothing more should be fetched until something is taken."""
         return self.held_bytes >= self._max_bytes or self.held_results >= self._max_results
+
+    def has_room(self, flights: int) -> bool:
+        """Whether one more may be fetched beside so many that are on their way. If not, fetching pauses."""
+        self._pausing = self.full or self.held_results + flights >= self._max_results
+        return not self._pausing
 
     def reserve(self, size: int) -> None:
         """A body of `size` bytes has been fetched and will be put."""
@@ -74,7 +84,8 @@ class Outbox:
         return batch
 
     def _more_to_come(self, n: int) -> bool:
-        return not self._closed and len(self._results) < min(n, self.held_results)
+        held = self.held_results // _ENOUGH if self._pausing else self.held_results
+        return not self._closed and len(self._results) < min(n, held)
 
     async def _gather(self, n: int) -> None:
         loop = asyncio.get_running_loop()

@@ -14,8 +14,10 @@ from .protocols import Backlog
 from .state import State
 
 _PATROL_SECONDS = 0.01
-_MOST_HELD = 512
-"""Bodies that may wait at once, for certainty, for the decoder and for the recorder, if their bytes allow it."""
+_WAITING = 256
+"""Results that may wait for the decoder, for certainty and for the recorder beside as many fetches as there are slots, if
+their bytes allow it. Whatever has come and is not recorded yet is fetched again after a kill; fewer would cost speed.
+"""
 
 Feed = AsyncGenerator[Sequence[Record | Failure], None]
 """Records to fetch and failures to pass on, in batches, in list order. The engine closes it."""
@@ -41,7 +43,7 @@ class Pass:
         self._group = asyncio.TaskGroup()
         self._reader: asyncio.Task[None] | None = None
         self.reading = state.frontier.more_to_come = True
-        most = max(_MOST_HELD, 4 * self._settings.concurrency)
+        most = self._settings.concurrency + _WAITING
         self.outbox = Outbox(self._settings.limits.buffer_bytes, most, self._stir)
         self._hops = Hops(state, backlog, self.outbox, self._slots, self._changed)
 
@@ -127,6 +129,7 @@ class Pass:
                 self._slots.release()
                 continue
             self._hops.active += 1
+            self._hops.flights += 1
             if self._state.pace:
                 self._state.pace.begin()
             self._group.create_task(self._hops.carry_out(flight))
@@ -138,7 +141,7 @@ class Pass:
         now, pace = self._clock(), self._state.pace
         opens = pace.open_at() if pace else now
         self._opens = opens if opens > now else None
-        return None if self.outbox.full or self._opens else self._frontier.next(now)
+        return self._frontier.next(now) if self.outbox.has_room(self._hops.flights) and not self._opens else None
 
     async def _patrol(self) -> None:
         """Free slots from what has been silent for too long while better work waits."""
