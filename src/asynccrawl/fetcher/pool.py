@@ -4,8 +4,8 @@ A server that sends answers nobody asked for may send them a little late, to a c
 again: then they look like the true answer. Against that:
 
 - A connection rests before it is reused, longer than its host usually takes to answer.
-- What a reused connection has brought is not believed before that rest is over (`Doubt`): if it was not the true
-  answer, that one comes meanwhile, unasked as it seems.
+- What a reused connection has brought is not believed before twice the time has passed that its host usually takes
+  (`Doubt`): if it was not the true answer, that one comes meanwhile, unasked as it seems.
 - A host that was caught once gets no connection twice for the rest of the run.
 
 So a picture that was pushed can be taken for another only if its server withholds the true one.
@@ -82,7 +82,7 @@ class Pool:
             self.distrust(origin)
         unwanted = self._cramped or origin in self._distrusted
         if wire.doubt:
-            self._watch(wire.doubt, self._rest(origin, wire.waited), origin in self._distrusted)
+            self._watch(wire.doubt, wire.asked + self._rest(origin, wire.waited), origin in self._distrusted)
         if unwanted or not whole or wire.should_close:
             wire.end()
         else:
@@ -116,13 +116,13 @@ class Pool:
         self._kept.setdefault(wire.origin, deque()).append(wire)
         self._ages.append((wire.resting_since, wire))
 
-    def _watch(self, doubt: Doubt, seconds: float, justified: bool) -> None:
-        """An answer is to be believed if nothing comes behind it within so many seconds."""
+    def _watch(self, doubt: Doubt, until: float, justified: bool) -> None:
+        """An answer is to be believed if nothing comes behind it up to then, and for as long as a connection rests."""
         if justified:
             doubt.justify()
         elif not doubt.justified:
             doubt.watched = True
-            heapq.heappush(self._doubts, (monotonic() + seconds, next(self._serial), doubt))
+            heapq.heappush(self._doubts, (max(until, monotonic() + REST), next(self._serial), doubt))
 
     def _rest(self, origin: str, waited: float) -> float:
         """How long a connection rests whose host took `waited` seconds to answer: twice what it takes at most."""

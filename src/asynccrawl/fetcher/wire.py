@@ -61,10 +61,10 @@ class Wire(ResponseHandler):
     origin = ""
     connection: aiohttp.connector.Connection | None = None
     doubt: Doubt | None = None
+    asked = 0.0  # when the last request was sent, in seconds of `monotonic`
     waited = 0.0  # seconds until the last answer began
     resting_since = 0.0
     _on_unasked: Callable[[str], None] | None = None
-    _asked = 0.0
     _interims = 0
     _headed = False
 
@@ -140,14 +140,14 @@ class Wire(ResponseHandler):
                 return
         else:
             self._headed = True
-            self.waited = monotonic() - self._asked
+            self.waited = monotonic() - self.asked
         super().feed_data(data, size)
 
     def _begin(self) -> None:
         """A request begins. What has come before it answers nothing."""
         self._interims = 0
         self._headed = False
-        self._asked = monotonic()
+        self.asked = monotonic()
         if self._tail or (not self.doubt and not _encrypted(self.transport) and _readable(self.transport)):
             self._tail = b""
             self.set_exception(HttpProcessingError(code=400, message="it came before anything was asked"))
