@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from asynccrawl.engine.outbox import Outbox
 from asynccrawl.engine.portion import FEWEST, Portion
 from asynccrawl.engine.state import State
 from asynccrawl.errors import FetchError, ListError, StorageError
+from asynccrawl.fetcher.wire import Doubt
 from asynccrawl.frontier import Flight
+from asynccrawl.imaging import Facts
 from asynccrawl.models import Failure, Hop, Reason, Record, Request, Response, Result, Sample
 from asynccrawl.settings import HostLimits, Limits, Network, RetryPolicy, Settings
 from asynccrawl.testing.fakes import FakeDecoder, FakeFetcher, MemoryBacklog
@@ -276,6 +279,20 @@ async def test_a_slow_consumer_pauses_fetching():
     assert taken == 400
 
 
+async def test_what_has_come_and_is_not_taken_is_bounded_by_number_too():
+    """It would be fetched again after a kill."""
+    fetcher = FakeFetcher(lambda hop: b"x")
+    engine = Engine(replace(QUICK, concurrency=4), fetcher, FakeDecoder())
+    records = [record(i, f"http://h{i % 9}/{i}") for i in range(600)]
+    taken, most = 0, 0
+    async for batch in engine.run(feed(records), MemoryBacklog()):
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        most = max(most, len(fetcher.started) - taken)
+        taken += len(batch)
+    assert taken == 600 and most == 4 + 256
+
+
 async def test_leaving_the_loop_ends_everything():
     gate = asyncio.Event()
     fetcher = FakeFetcher(lambda hop: b"x", gate)
@@ -370,6 +387,37 @@ async def test_results_gather_while_others_are_being_decoded_and_only_then():
     outbox.put(failed(3))
     assert await outbox.take(9) == [failed(3)]  # whose decoding takes long, does not hold up the others
     assert outbox.held_bytes == 5
+
+
+async def test_a_third_of_what_is_held_is_enough_while_fetching_pauses():
+    outbox = Outbox(10**6, 9, lambda: None)
+    for _ in range(6):
+        outbox.reserve(5)
+    assert outbox.has_room(flights=2) and not outbox.has_room(flights=3)
+    outbox.put(failed(0), 5)
+    taking = asyncio.ensure_future(outbox.take(9))
+    await asyncio.sleep(0)
+    assert not taking.done()
+    outbox.put(failed(1), 5)
+    assert await taking == [failed(0), failed(1)]
+
+
+async def test_a_picture_is_decoded_while_it_is_in_doubt_and_comes_to_nothing_if_that_was_justified():
+    doubts = [Doubt(watched=True), Doubt(watched=True)]
+
+    def answer(hop: Hop) -> Any:
+        return Response(hop.url, 200, data=b"x", size=1, doubt=doubts[0] if len(fetcher.started) == 1 else doubts[1])
+
+    class Deciding(FakeDecoder):
+        async def examine(self, body: bytes | Path, content_type: str | None, whole: bool) -> Facts:
+            (doubts[0].justify if len(fetcher.started) == 1 else doubts[1].end)()
+            return await super().examine(body, content_type, whole)
+
+    fetcher = FakeFetcher(answer)
+    engine = Engine(QUICK, fetcher, Deciding())
+    (batch,) = [batch async for batch in engine.run(feed([record(0, "http://a/0")]), MemoryBacklog())]
+    assert len(fetcher.started) == 2
+    assert [(type(one), one.attempts) for one in batch] == [(Sample, 1)], "asked again, at no cost to its retries"
 
 
 async def test_a_flight_is_evicted_once_and_a_cancelled_crawl_is_no_eviction():
