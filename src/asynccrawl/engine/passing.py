@@ -15,8 +15,8 @@ from .state import State
 
 _PATROL_SECONDS = 0.01
 _WAITING = 256
-"""Results that may wait for the decoder, for certainty and for the recorder beside as many fetches as there are slots, if
-their bytes allow it. Whatever has come and is not recorded yet is fetched again after a kill; fewer would cost speed.
+"""Results that may wait for the decoder, for certainty and for the recorder, if their bytes allow it, beside as many as
+there are slots. What has come and is not recorded yet is fetched again after a kill; fewer would cost speed.
 """
 
 Feed = AsyncGenerator[Sequence[Record | Failure], None]
