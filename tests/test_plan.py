@@ -321,7 +321,7 @@ def ran(*words: str, stdin: str | None = None, cwd: Path) -> subprocess.Complete
     return subprocess.run(line, input=stdin, cwd=cwd, capture_output=True, text=True, check=False, timeout=150)
 
 
-@pytest.mark.slow  # five processes
+@pytest.mark.slow  # six processes
 def test_the_command(tmp_path: Path):
     lines = "".join(f"n0{n % 2}_{n} http://127.0.0.1:9/{n}\n" for n in range(40)) + "n02_1 gopher://h/1\n"
     (tmp_path / "list").write_text(lines)
@@ -337,6 +337,13 @@ def test_the_command(tmp_path: Path):
     assert plan["least_seconds"] == 4.5 and plan["bounds"][0]["setting"] == "--rate"
     assert plan["left_out"]["label_not_wanted"]["records"] == 20
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list", "wanted"], "a plan leaves nothing behind"
+    crawls = (
+        "--retry 2 --timeout 9 --allow-net 127.0.0.0/8 --robots --convert png --processes 0 -v --msg 5 --fail-under 90"
+    )
+    told = ran("list", *crawls.split(), cwd=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "") and told.stdout.startswith("41 records"), (
+        "flags of crawl are taken"
+    )
     for arguments, said in [(("none",), "no such file"), (("list", "--jobs", "0"), "concurrency is 0")]:
         refused = ran(*arguments, cwd=tmp_path)
         assert refused.returncode == 2 and said in refused.stderr and "Traceback" not in refused.stderr

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..settings import (
     Settings,
 )
 
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 _UNITS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -155,8 +157,23 @@ def retry_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def plan_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the flags that become a setting and change what a plan says."""
-    return _with(_PLAN_OPTIONS, function)
+    """Add the flags that become a setting. Those that do not change what a plan says are taken, and not shown: so the
+    line of a crawl need not be made shorter for its plan.
+    """
+    return _with(_PLAN_OPTIONS, hidden(partial(_with, _FETCH_OPTIONS))(function))
+
+
+def hidden(add: Decorator, but: Collection[str] = ()) -> Decorator:
+    """`add`, with the flags that it adds left out of the command's help, but those of these names."""
+
+    def _decorated(function: Callable[..., None]) -> Callable[..., None]:
+        before = list(getattr(function, "__click_params__", ()))
+        function = add(function)
+        for option in getattr(function, "__click_params__", ()):
+            option.hidden |= option not in before and option.name not in but
+        return function
+
+    return _decorated
 
 
 def _with(options: list[Callable[[Any], Any]], function: Callable[..., None]) -> Callable[..., None]:

@@ -10,29 +10,28 @@ from typing import Any
 import click
 
 from ..planning import Plan, Planner
-from .options import Destination, plan_options, settings_of
-
-PROGRESS_SECONDS = 1.0
-"""Seconds between the lines on stderr that say how far the list was read."""
+from .options import Destination, hidden, plan_options, settings_of
+from .showing import showing_options
 
 
 @click.command("plan")
 @click.argument("list_", metavar="LIST", type=str)
 @click.argument("dest", type=Destination(), default=".")
 @plan_options
-@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def command(list_: str, dest: Path, as_json: bool, **flags: Any) -> None:
+@hidden(showing_options, but=("as_json", "msg"))
+def command(list_: str, dest: Path, msg: float, as_json: bool, **flags: Any) -> None:
     """Tell what a crawl of LIST would be, without fetching anything.
 
     How many records there are, what is bad or repeated, the hosts and labels, the least time that the limits allow,
-    and the room needed at DEST (this directory unless named). LIST and the flags are those of crawl.
+    and the room needed at DEST (this directory unless named). LIST and the flags are those of crawl; those that
+    change nothing here are not shown.
     """
-    plan = asyncio.run(_made(Planner(list_, dest, settings_of(flags))))
+    plan = asyncio.run(_made(Planner(list_, dest, settings_of(flags)), msg))
     click.echo(json.dumps(plan.as_dict(), indent=2) if as_json else str(plan))
 
 
-async def _made(planner: Planner) -> Plan:
-    progress = asyncio.create_task(_tell(planner))
+async def _made(planner: Planner, msg: float) -> Plan:
+    progress = asyncio.create_task(_tell(planner, msg))
     try:
         return await planner.run()
     finally:
@@ -40,7 +39,8 @@ async def _made(planner: Planner) -> Plan:
         await asyncio.gather(progress, return_exceptions=True)
 
 
-async def _tell(planner: Planner) -> None:
+async def _tell(planner: Planner, msg: float) -> None:
+    """Say how far the list was read, every `msg` seconds."""
     while True:
-        await asyncio.sleep(PROGRESS_SECONDS)
+        await asyncio.sleep(msg)
         click.echo(f"{planner.records:,} records read", err=True)

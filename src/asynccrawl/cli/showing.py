@@ -32,7 +32,7 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("-v", "--verbose", is_flag=True, help="A line for every record on stderr."),
     click.option("--fail-under", default=None, metavar="PERCENT", type=_Finite(0, 100),
                  help="Exit 1 when the yield is lower."),
-    click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text."),
 ]  # fmt: skip
 
 
