@@ -329,6 +329,7 @@ async def test_https_goes_through_a_tunnel_that_learns_nothing(tmp_path: Path, w
         )
     assert proxy.asked[0].startswith(f"CONNECT 127.0.0.1:{server.port} ") and SECRET not in proxy.asked[0]
     assert (basic("u:p@ü") in proxy.asked[0]) is bool(who)
+    assert f"\r\nUser-Agent: {settings.network.user_agent}\r\n" in proxy.asked[0] and "aiohttp" not in proxy.asked[0]
     assert isinstance(untrusted, FetchError) and (untrusted.reason, untrusted.retryable) == (Reason.TLS, False)
 
 

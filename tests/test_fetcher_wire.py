@@ -83,7 +83,12 @@ async def test_no_picture_lies_under_anothers_name(server: ImageServer, after: f
 
 @pytest.mark.slow  # a connection rests before it is reused
 @pytest.mark.parametrize(
-    "other", [wired("http://127.0.0.1/pushed.jpg"), b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n"]
+    "other",
+    [
+        wired("http://127.0.0.1/pushed.jpg"),
+        wired("http://127.0.0.1/pushed.jpg").replace(b"\r\n", b"\r\nConnection: close\r\n", 1),
+        b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n",
+    ],
 )
 async def test_what_was_pushed_to_a_busy_connection_is_asked_for_again(dest: Path, other: bytes):
     """The push comes when the connection is in use again, and the true answer a little later."""

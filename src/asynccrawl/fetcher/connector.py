@@ -19,11 +19,12 @@ from yarl import URL
 
 from .. import urls
 from ..errors import SettingsError
-from ..identity import Proxy, proxy_of
+from ..identity import proxy_of
 from ..settings import Network, Settings
 from .guard import Guard
 from .phases import current
 from .proxy import EVERYWHERE
+from .request import own_headers
 from .resolver import Resolver
 from .wire import Wire
 
@@ -54,6 +55,7 @@ class Connector(aiohttp.TCPConnector):
         )
         self._factory: Any = functools.partial(Wire, self._loop, _PACED_BUFFER if paced else _BUFFER)
         self._proxy = proxy_of(network.proxy) if network.proxy is not None else None
+        self._headers = own_headers(network)
         # aiohttp would round what is above the threshold up to whole seconds.
         connect = settings.limits.connect_timeout
         self._limits = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=math.inf)
@@ -69,7 +71,7 @@ class Connector(aiohttp.TCPConnector):
         """A new connection to the origin of a URL, or to its proxy. Raises what aiohttp raises."""
         # The query is told as a part of the path: yarl would drop the mark of an empty one.
         url = URL.build(scheme=parts.scheme, authority=parts.authority, path=parts.target, encoded=True)
-        request = aiohttp.ClientRequest("GET", url, loop=self._loop, **_through(self._proxy, parts.scheme))
+        request = aiohttp.ClientRequest("GET", url, loop=self._loop, **self._way(parts.scheme))
         try:
             connection = await self.connect(request, [], self._limits)
         except TimeoutError as error:
@@ -84,6 +86,15 @@ class Connector(aiohttp.TCPConnector):
         await self.close()
         await self._resolver.close()
 
+    def _way(self, scheme: str) -> dict[str, Any]:
+        """The proxy, as aiohttp wants it told. The headers are for the wish for a tunnel, which only https has."""
+        if self._proxy is None:
+            return {}
+        headers = CIMultiDict(self._headers)
+        if scheme == "https" and self._proxy.authorization:
+            headers["Proxy-Authorization"] = self._proxy.authorization
+        return {"proxy": URL(self._proxy.url), "proxy_headers": headers}
+
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
         if phase := current.get():
             phase.fresh = True
@@ -97,14 +108,6 @@ class Connector(aiohttp.TCPConnector):
         if phase:
             phase.name = "connecting"
         return hosts
-
-
-def _through(proxy: Proxy | None, scheme: str) -> dict[str, Any]:
-    """The proxy, as aiohttp wants it told. Where it gives a tunnel, credentials go with the wish for one."""
-    if proxy is None:
-        return {}
-    tunnel = {"Proxy-Authorization": proxy.authorization} if scheme == "https" and proxy.authorization else {}
-    return {"proxy": URL(proxy.url), "proxy_headers": CIMultiDict(tunnel)}
 
 
 def _socket(guard: Guard, paced: bool, addr_info: tuple[Any, ...]) -> socket.socket:

@@ -5,7 +5,8 @@ again: then they look like the true answer. Against that:
 
 - A connection rests before it is reused, longer than its host usually takes to answer.
 - What a reused connection has brought is not believed before twice the time has passed that its host usually takes
-  (`Doubt`): if it was not the true answer, that one comes meanwhile, unasked as it seems.
+  (`Doubt`): if it was not the true answer, that one comes meanwhile, unasked as it seems. It is listened for as long
+  also where the connection is not to be kept (`Connection: close`).
 - A host that was caught once gets no connection twice for the rest of the run.
 
 So a picture that was pushed can be taken for another only if its server withholds the true one.
@@ -54,7 +55,7 @@ class Pool:
         self._ticked = 0.0
         self._seen_until = 0.0  # whatever had come before this moment has been delivered
         self._ticking: asyncio.TimerHandle | None = None
-        self._doubts: list[tuple[float, int, Doubt]] = []  # by the moment at which each is over
+        self._doubts: list[tuple[float, int, Wire, Doubt]] = []  # by the moment at which each is over
         self._serial = itertools.count()
 
     def take(self, origin: str) -> Wire | None:
@@ -63,16 +64,18 @@ class Pool:
         if not kept:
             return None
         rested = self._seen_until - self._rests.get(origin, FIRST_REST)
-        while kept and kept[0].resting_since <= rested:
+        taken = None
+        while taken is None and kept and kept[0].resting_since <= rested:
             wire = kept.popleft()
             if monotonic() - wire.resting_since < KEEPALIVE and wire.resume():
                 self._rests[origin] = self._rests.get(origin, REST)
                 _bounded(self._rests)
-                return wire
-            wire.end()
+                taken = wire
+            else:
+                wire.end()
         if not kept:
             del self._kept[origin]
-        return None
+        return taken
 
     def give_back(self, wire: Wire, whole: bool) -> None:
         """Keep a connection for its next request, if it is fit for one. `whole`: the answer was read to its end."""
@@ -82,22 +85,32 @@ class Pool:
             self.distrust(origin)
         unwanted = self._cramped or origin in self._distrusted
         if wire.doubt:
-            self._watch(wire.doubt, wire.asked + self._rest(origin, wire.waited), origin in self._distrusted)
-        if unwanted or not whole or wire.should_close:
+            self._watch(wire, wire.doubt, wire.asked + self._rest(origin, wire.waited))
+        if unwanted or not whole or not wire.is_connected():
             wire.end()
-        else:
+        elif not wire.should_close:
             self._keep(wire)
+        elif wire.doubt:
+            wire.rest(self.distrust)  # for no other request, but until the doubt is over
+        else:
+            wire.end()
         if self._ticking is None and (self._kept or self._doubts):
             self._tick()
 
     def distrust(self, origin: str) -> None:
-        """A host has sent what nobody asked for: its connections are closed, and none is used twice from now on."""
+        """A host has sent what nobody asked for: its connections are closed, and none is used twice from now on.
+
+        Nor is any of its answers believed that is still in doubt.
+        """
+        if origin in self._distrusted:
+            return
         self._distrusted[origin] = None
         _bounded(self._distrusted)
         for wire in self._kept.pop(origin, ()):
-            if wire.doubt:
-                wire.doubt.justify()
             wire.end()
+        for _, _, wire, doubt in self._doubts:
+            if wire.origin == origin:
+                doubt.justify()
 
     def drop_idle(self) -> None:
         """Descriptors are worth more than handshakes: none is kept for an idle connection from now on."""
@@ -116,13 +129,13 @@ class Pool:
         self._kept.setdefault(wire.origin, deque()).append(wire)
         self._ages.append((wire.resting_since, wire))
 
-    def _watch(self, doubt: Doubt, until: float, justified: bool) -> None:
+    def _watch(self, wire: Wire, doubt: Doubt, until: float) -> None:
         """An answer is to be believed if nothing comes behind it up to then, and for as long as a connection rests."""
-        if justified:
+        if wire.origin in self._distrusted:
             doubt.justify()
         elif not doubt.justified:
             doubt.watched = True
-            heapq.heappush(self._doubts, (max(until, monotonic() + REST), next(self._serial), doubt))
+            heapq.heappush(self._doubts, (max(until, monotonic() + REST), next(self._serial), wire, doubt))
 
     def _rest(self, origin: str, waited: float) -> float:
         """How long a connection rests whose host took `waited` seconds to answer: twice what it takes at most."""
@@ -134,7 +147,10 @@ class Pool:
     def _tick(self) -> None:
         self._seen_until, self._ticked = self._ticked, monotonic()
         while self._doubts and self._doubts[0][0] <= self._seen_until:
-            heapq.heappop(self._doubts)[2].end()
+            _, _, wire, doubt = heapq.heappop(self._doubts)
+            doubt.end()
+            if wire.doubt is doubt and wire.should_close:
+                wire.end()  # it was listened to for the doubt alone
         self._expire(self._ticked - KEEPALIVE)
         self._ticking = self._loop.call_later(_TICK, self._tick) if self._kept or self._doubts else None
 

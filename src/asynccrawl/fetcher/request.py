@@ -12,6 +12,11 @@ from ..identity import basic, proxy_of
 from ..settings import Network
 
 
+def own_headers(network: Network) -> dict[str, str]:
+    """Who asks, and for what: all that a proxy learns, too, when it is asked for a tunnel."""
+    return {"User-Agent": network.user_agent, "Accept": "image/*,*/*;q=0.1", "Accept-Encoding": "identity"}
+
+
 class RequestForm:
     """Writes requests as the settings want them.
 
@@ -20,9 +25,8 @@ class RequestForm:
     """
 
     def __init__(self, network: Network) -> None:
-        headers = {"User-Agent": network.user_agent, "Accept": "image/*,*/*;q=0.1", "Accept-Encoding": "identity"}
         proxy = proxy_of(network.proxy) if network.proxy is not None else None
-        self._headers = _merged(headers, network.headers)
+        self._headers = _merged(own_headers(network), network.headers)
         self._plain = _lines(self._headers)
         self._user_info = network.user_info
         self._proxied = proxy is not None

@@ -95,8 +95,12 @@ class Wire(ResponseHandler):
         return self.is_connected() and not self.should_close
 
     def end(self) -> None:
-        """Close the connection, also a second time."""
+        """Close the connection at once, also a second time.
+
+        TLS would say farewell, wait half a minute for that of the other side, and receive all that comes meanwhile.
+        """
         self._on_unasked = None
+        self.abort()
         if self.connection is not None:
             self.connection.close()
 
