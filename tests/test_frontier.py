@@ -78,11 +78,36 @@ def test_gap_and_rate_space_the_starts(limits: HostLimits):
     frontier = Frontier(limits)
     frontier.offer(hop("a", 0), 0.0)
     frontier.offer(hop("a", 1), 0.0)
+    frontier.offer(hop("a", 2), 0.0)
     (first,) = start_ready(frontier, 0.0)
     frontier.finish(first, 0.1, Signal.ANSWERED)
-    assert frontier.wake_at() == 2.0
-    assert frontier.next(1.999) is None
-    assert frontier.next(2.0) is not None
+    assert frontier.wake_at() == 2.1, "nobody knows when the first one has come to its host, but that it has now"
+    assert frontier.next(2.099) is None
+    second = start(frontier, 2.1)
+    frontier.finish(second, 3.0, Signal.ANSWERED)
+    assert frontier.next(4.099) is None and frontier.next(4.1) is not None, "from start to start then"
+
+
+@pytest.mark.parametrize("signal", [None, Signal.SILENT, Signal.REFUSED, Signal.NONE])
+def test_nothing_catches_up_with_a_first_request_that_is_long_on_its_way(signal: Signal | None):
+    frontier = Frontier(HostLimits(gap=0.1, adaptive=False))
+    for n in range(3):
+        frontier.offer(hop("a", n), 0.0)
+    first = start(frontier, 0.0)
+    assert frontier.next(1.0) is None
+    if signal is None:  # its answer has begun
+        frontier.heard(first, 1.0)
+    else:
+        frontier.finish(first, 1.0, signal)
+    assert frontier.next(1.099) is None and frontier.next(1.1) is not None
+
+
+def test_a_host_whose_first_request_gets_nowhere_is_asked_all_the_same():
+    frontier = Frontier(HostLimits(gap=0.5))
+    for n in range(4):
+        frontier.offer(hop("a", n), 0.0)
+    assert start(frontier, 0.0) and frontier.next(2.4) is None
+    assert start(frontier, 2.5) and start(frontier, 3.0) and start(frontier, 3.5)
 
 
 def test_a_host_can_be_slowed_down_for_the_rest_of_the_run():
@@ -98,7 +123,7 @@ def test_a_host_can_be_slowed_down_for_the_rest_of_the_run():
         assert frontier.next(begin + 20.0) is None and frontier.hosts == 0
 
 
-def test_a_host_that_is_slowed_down_rests_from_its_last_start_on():
+def test_a_host_that_is_slowed_down_rests_from_what_was_before_it_on():
     frontier = Frontier(HostLimits(gap=1.0))
     robots = replace(hop("a"), purpose=Purpose.ROBOTS)
     frontier.gate("a", 10.0)
@@ -108,8 +133,8 @@ def test_a_host_that_is_slowed_down_rests_from_its_last_start_on():
     frontier.finish(flight, 12.0, Signal.ANSWERED)
     frontier.slow_down("a", 5.0)
     frontier.ungate("a", 12.0)
-    assert frontier.next(14.9) is None and frontier.wake_at() == 15.0
-    assert frontier.next(15.0) is not None
+    assert frontier.next(16.9) is None and frontier.wake_at() == 17.0
+    assert frontier.next(17.0) is not None
 
 
 def test_a_gap_outlives_the_idleness_of_its_host():
@@ -118,8 +143,8 @@ def test_a_gap_outlives_the_idleness_of_its_host():
     frontier.finish(start(frontier, 0.0), 1.0, Signal.ANSWERED)
     assert frontier.idle and frontier.hosts == 1
     frontier.offer(hop("a", 1), 2.0)
-    assert frontier.next(9.9) is None
-    assert frontier.next(10.0)
+    assert frontier.next(10.9) is None
+    assert frontier.next(11.0)
 
 
 def test_a_hold_stops_a_host_that_was_ready_and_outlives_its_idleness():
@@ -152,7 +177,7 @@ def test_the_state_of_an_idle_host_is_dropped():
     for started in start_ready(frontier, 0.0):
         frontier.finish(started, 0.5, Signal.ANSWERED)
     assert frontier.hosts == 100
-    assert frontier.next(1.0) is None
+    assert frontier.next(1.5) is None
     assert frontier.hosts == 0 and frontier.wake_at() is None
 
 

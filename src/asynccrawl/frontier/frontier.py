@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from ..models import Hop
 from ..settings import HostLimits, RetryPolicy
 from .flight import Flight, Signal
-from .host import NEVER, Host, Trust
+from .host import NEVER, PATIENCE, Host, Trust
 from .hosts import Hosts
 from .overload import Overload
 from .slots import Slots
@@ -181,6 +181,8 @@ class Frontier:
             self._missed(host, now)
         elif signal is not Signal.NONE and unheard:
             self._found(host, now - flight.began, now)
+        if not host.proven:
+            host.next_start = min(host.next_start, now + host.spacing)
         down = rests > 0 and host.health.down
         self._spill.feed(host)
         self._place(host, now)
@@ -293,6 +295,10 @@ class Frontier:
         if hop.attempt == 1 and not hop.hops:
             host.health.earn()
         host.last_next_start, host.next_start = host.next_start, now + host.spacing
+        if host.spacing and not host.proven and host.in_flight == 1:
+            host.next_start += (
+                PATIENCE  # it may be long on its way (name, connection), and others would catch up with it
+            )
         self.queued -= 1
         self._slots.waiting[host.trust] -= 1
         if host.waits:
@@ -304,6 +310,8 @@ class Frontier:
     def _found(self, host: Host, silence: float, now: float) -> None:
         """The host was heard."""
         host.learn_pace(silence)
+        if host.spacing and not host.proven:
+            host.next_start = now + host.spacing
         self._slots.answered(now)
         self.overload.note(host.name, host.missed)
         host.missed = False
