@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import socket
 import ssl
+import struct
 import zlib
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -127,6 +129,19 @@ async def test_what_a_server_says_before_it_is_asked_answers_nothing(tmp_path: P
         address = ("127.0.0.1", server.sockets[0].getsockname()[1])
         found = await fate("http://{}:{}/x".format(*address), tmp_path)
     assert isinstance(found, FetchError) and found.reason is Reason.PROTOCOL, found
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_connection_that_is_closed_before_it_is_asked_is_a_reset(tmp_path: Path, reset: bool):
+    def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if reset:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(close, "127.0.0.1") as server:
+        found = await fate("http://{}:{}/x".format(*server.sockets[0].getsockname()), tmp_path)
+    assert isinstance(found, FetchError) and (found.reason, found.retryable) == (Reason.RESET, True), found
 
 
 @pytest.mark.parametrize("extra", [b"x", b"HTTP/1.1 200 OK\r\nX-Pad: aaa", b"HTTP/1.1 200 OK\r\n\r\n"])

@@ -8,7 +8,9 @@ without length for whole when the connection was reset. Everything overridden he
 from __future__ import annotations
 
 import asyncio
-import select
+import fcntl
+import sys
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -152,7 +154,7 @@ class Wire(ResponseHandler):
         self._interims = 0
         self._headed = False
         self.asked = monotonic()
-        if self._tail or (not self.doubt and not _encrypted(self.transport) and _readable(self.transport)):
+        if self._tail or (not self.doubt and not _encrypted(self.transport) and _waiting(self.transport)):
             self._tail = b""
             self.set_exception(HttpProcessingError(code=400, message="it came before anything was asked"))
         self.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=self._bufsize)
@@ -179,9 +181,7 @@ def _encrypted(transport: Any) -> bool:
     return transport is None or transport.get_extra_info("ssl_object") is not None
 
 
-def _readable(transport: Any) -> bool:
-    """Whether bytes, or the connection's end, wait in the socket although the loop has not come to read them yet."""
+def _waiting(transport: Any) -> int:
+    """How many bytes wait in the socket although the loop has not come to read them yet: none of a closed one."""
     number = transport.get_extra_info("socket").fileno()
-    poll = select.poll()
-    poll.register(number, select.POLLIN)
-    return bool(poll.poll(0))
+    return int.from_bytes(fcntl.ioctl(number, termios.FIONREAD, bytes(4)), sys.byteorder)
