@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .flight import Flight
+from .host import Host
 
 MOST = 3
 """How often a host may be evicted; each time it is given twice as long. Then it has all the time it needs."""
@@ -22,24 +23,23 @@ class Evictions:
     def __repr__(self) -> str:
         return f"<Evictions of {len(self._hosts)} hosts>"
 
-    def note(self, flights: Iterable[Flight], now: float) -> None:
-        """These flights are broken off."""
+    def note(self, hosts: Mapping[str, Host], flights: Iterable[Flight], now: float) -> None:
+        """These flights are broken off; `hosts` are those in flight, by their names."""
         for flight in flights:
             times, last = self._hosts.get(flight.key, (0, float("-inf")))
             if flight.began >= last:
                 self._hosts[flight.key] = times + 1, now
                 self._hosts.move_to_end(flight.key)
+                hosts[flight.key].evicted = times + 1
         while len(self._hosts) > _HOSTS:
             self._hosts.popitem(last=False)
 
-    def times(self, host: str) -> int:
-        """How often the host was evicted since its last whole answer."""
-        return self._hosts[host][0] if host in self._hosts else 0
+    def recall(self, host: Host) -> None:
+        """The host is back, and was evicted as often as before."""
+        if host.name in self._hosts:
+            host.evicted = self._hosts[host.name][0]
 
-    def spent(self, host: str) -> bool:
-        """Whether the host's flights are not broken off any more."""
-        return self.times(host) >= MOST
-
-    def forget(self, host: str) -> None:
+    def forget(self, host: Host) -> None:
         """The host has sent a whole answer."""
-        self._hosts.pop(host, None)
+        host.evicted = 0
+        self._hosts.pop(host.name, None)

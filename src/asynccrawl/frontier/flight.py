@@ -25,6 +25,10 @@ class Signal(enum.Enum):
     NONE = "none"
 
 
+ANSWERED, BUSY, BROKEN, REFUSED, SILENT, NONE = Signal
+"""Named alone for the same reason as `host.PROVEN`."""
+
+
 @dataclass(slots=True, eq=False)
 class Flight:
     """A hop in flight. `key`: its host key; `began`: when. `evict` is set by whoever can break it off."""

@@ -23,8 +23,8 @@ from collections.abc import Sequence
 
 from ..models import Hop
 from ..settings import HostLimits, RetryPolicy
-from .flight import Flight, Signal
-from .host import NEVER, PATIENCE, Host, Trust
+from .flight import ANSWERED, BUSY, NONE, SILENT, Flight, Signal
+from .host import DOUBTFUL, NEVER, PATIENCE, PROVEN, UNKNOWN, Host, Trust
 from .hosts import Hosts
 from .overload import Overload
 from .slots import Slots
@@ -125,8 +125,8 @@ class Frontier:
         `doubtful`: it failed without a sign of life, or was evicted.
         """
         host = self._hosts.get(hop.host) or self._new(hop.host)
-        if doubtful and not host.in_flight and host.trust is Trust.UNKNOWN:
-            self._slots.trust(host, Trust.DOUBTFUL)
+        if doubtful and not host.in_flight and host.trust is UNKNOWN:
+            self._slots.trust(host, DOUBTFUL)
         host.put(hop, at, next(self._serial), now)
         self.queued += 1
         self._slots.waiting[host.trust] += 1
@@ -134,13 +134,14 @@ class Frontier:
 
     def next(self, now: float) -> Flight | None:
         """The next hop that may start at `now`, in flight from here on; None when there is none."""
-        while due := self._turns.due(now):
+        turns = self._turns
+        while turns.timed and turns.timed[0][0] <= now and (due := turns.due(now)):
             self._place(due, now)
         while self._slots.in_flight < self.overload.allowed:
-            trust = self._slots.whose_turn(self._turns.ready, self.more_to_come, now)
+            trust = self._slots.whose_turn(turns.ready, self.more_to_come, now)
             if trust is None:
                 return None
-            host = self._turns.take(trust)
+            host = turns.take(trust)
             if host.startable_at() <= now:
                 return self._start(host, now)
             self._place(host, now)
@@ -150,13 +151,13 @@ class Frontier:
         """What `next` has just given is not carried out: its host may start another one in its place."""
         host = self._hosts[flight.key]
         host.next_start = host.last_next_start
-        self.finish(flight, now, Signal.NONE)
+        self.finish(flight, now, NONE)
 
     def heard(self, flight: Flight, now: float) -> None:
         """The head of an answer has come, or more of its body."""
         host = self._hosts.get(flight.key)
         if host and self._slots.heard(flight, host):
-            self._stalls.begin(flight, now)
+            self._stalls.begin(flight, host, now)
             self._found(host, now - flight.began, now)
         else:
             self._stalls.go_on(flight, now)
@@ -175,11 +176,11 @@ class Frontier:
         elif rests:
             pause = self._retry.backoff(rests) * self._rng.uniform(0.5, 1.0)
             host.hold_until = max(host.hold_until, now + pause)
-        if self._stalls.end(flight, signal in (Signal.ANSWERED, Signal.BUSY)):
-            self._trust(host, Trust.PROVEN, now, now - flight.began)
-        if signal is Signal.SILENT:
+        if self._stalls.end(flight, host, signal is ANSWERED or signal is BUSY):
+            self._trust(host, PROVEN, now, now - flight.began)
+        if signal is SILENT:
             self._missed(host, now)
-        elif signal is not Signal.NONE and unheard:
+        elif signal is not NONE and unheard:
             self._found(host, now - flight.began, now)
         if not host.proven:
             host.next_start = min(host.next_start, now + host.spacing)
@@ -204,15 +205,15 @@ class Frontier:
         stalled = self._stalls.silent(now - lag)
         silent = self._slots.silent(self._hosts, now - lag)
         for flight in (*stalled, *silent):
-            self._trust(self._hosts[flight.key], Trust.DOUBTFUL, now)
+            self._trust(self._hosts[flight.key], DOUBTFUL, now)
         self.overload.review(now)
         free = self.overload.allowed - self.in_flight
-        if sum(self._turns.ready[: Trust.DOUBTFUL]) <= free:
+        if sum(self._turns.ready[:DOUBTFUL]) <= free:
             stalled = []  # they may be about to go on, and the doubtful are worth no more
-        kept = self._slots.probes if self._turns.ready[Trust.PROVEN] else self._slots.share
+        kept = self._slots.probes if self._turns.ready[PROVEN] else self._slots.share
         late = stalled + silent
         evicted = late[: max(0, min(len(late) - kept, self.ready_hosts - free))]
-        self._slots.evict(evicted, now)
+        self._slots.evict(self._hosts, evicted, now)
         return evicted
 
     def hold(self, key: str, until: float, now: float) -> None:
@@ -315,15 +316,15 @@ class Frontier:
         self._slots.answered(now)
         self.overload.note(host.name, host.missed)
         host.missed = False
-        if not self._stalls.suspect(host.name):
-            self._trust(host, Trust.PROVEN, now, silence)
+        if host.trust is not PROVEN and not host.evicted:
+            self._trust(host, PROVEN, now, silence)
 
     def _missed(self, host: Host, now: float) -> None:
         """A flight has ended without a sign of life."""
         if host.proven:
             self.overload.note(host.name, True)
         host.missed = True
-        self._trust(host, Trust.DOUBTFUL, now)
+        self._trust(host, DOUBTFUL, now)
 
     def _trust(self, host: Host, trust: Trust, now: float, silence: float = 0.0) -> None:
         if host.trust is not trust:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..settings import HostLimits
-from .flight import Signal
+from .flight import ANSWERED, BUSY, NONE, REFUSED, SILENT, Signal
 
 _EPSILON = 1e-6
 _BUDGET_AT_FIRST = 10.0
@@ -60,9 +60,9 @@ class Health:
 
     def note(self, signal: Signal, began: float, now: float) -> int:
         """Learn from the end of a flight that `began` then; returns how many times over the host must rest, or 0."""
-        if signal is Signal.NONE:
+        if signal is NONE:
             return 0
-        if signal is Signal.ANSWERED:
+        if signal is ANSWERED:
             self._answered()
             return 0
         rests = self._troubled(signal, began, now)
@@ -71,7 +71,8 @@ class Health:
 
     def earn(self) -> None:
         """A fresh record of the host begins: it may cost so many retries more."""
-        self.budget = min(_BUDGET_AT_MOST, self.budget + self.retries_each)
+        if self.budget < _BUDGET_AT_MOST:
+            self.budget = min(_BUDGET_AT_MOST, self.budget + self.retries_each)
 
     def spend(self) -> bool:
         """Whether a retry is within the budget, which it then uses."""
@@ -85,11 +86,11 @@ class Health:
         self.troubled = max(self.troubled, now) if fresh else self.troubled
         if fresh:
             self._halve()
-        if signal in (Signal.SILENT, Signal.REFUSED):
+        if signal in (SILENT, REFUSED):
             return self._missed(began, now)
         self.missing = self.vain = 0
         self.opened = None
-        if signal is not Signal.BUSY:
+        if signal is not BUSY:
             self.busy = 0
         elif fresh:
             self.busy += 1

@@ -38,9 +38,12 @@ class Overload:
 
     def note(self, host: str, lost: bool) -> None:
         """A good host was heard, or was `lost`: it fell silent, or answers after it had."""
-        before = self._early.pop(host, False)
-        self._lost += lost - self._late.get(host, before)
-        self._late[host] = lost
+        late = self._late
+        if host in late:
+            self._lost += lost - late[host]
+        else:
+            self._lost += lost - self._early.pop(host, False)
+        late[host] = lost
 
     def review(self, now: float) -> None:
         """Lower or raise what is allowed, a step at most, in the light of the last seconds."""

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .evictions import Evictions
+from .evictions import MOST, Evictions
 from .flight import Flight
-from .host import PATIENCE, Host, Trust
+from .host import DOUBTFUL, PATIENCE, PROVEN, UNKNOWN, Host, Trust
 from .quiet import Quiet
 from .stalls import Stalls
 
@@ -72,17 +72,18 @@ class Slots:
         """The host is idle, and its state is dropped; what to expect of it is kept, or the next record of a good host
         would have to wait among the unknown, and each pause of the list would allow a bad one more retries.
         """
-        if host.trust is not Trust.UNKNOWN:
+        if host.trust is not UNKNOWN:
             self._idle[host.name] = host.trust, host.health.budget
             if len(self._idle) >= _IDLE_HOSTS:
                 self._idle, self._long_idle = {}, self._idle
 
     def recall(self, host: Host) -> None:
         """The host is back."""
+        self._evictions.recall(host)
         known = self._known(host.name)
         if known is not None:
             host.trust, host.health.budget = known
-            host.proven = host.trust is Trust.PROVEN
+            host.proven = host.trust is PROVEN
 
     def spend(self, name: str) -> bool:
         """Whether a retry is within what is left to an idle host, which then has one less; a host of which nothing is
@@ -105,8 +106,8 @@ class Slots:
         """A flight begins."""
         if self._began is None:
             self._began = flight.began
-        self._unheard[flight] = self._quiet.seconds(flight.began, self._gap())
-        if self._evictions.spent(host.name):
+        self._unheard[flight] = self._quiet.seconds(flight.began, self._gap)
+        if host.evicted >= MOST:
             self._settled.add(flight)
         self._flying[host.trust] += 1
         self._awaited[host.trust] += 1
@@ -124,23 +125,24 @@ class Slots:
 
     def answered(self, now: float) -> None:
         """Somebody was heard."""
-        self._quiet.heard(now, self._gap())
+        self._quiet.heard(now, self._gap)
 
     def _gap(self) -> float:
         """Seconds between two answers, as many as proven hosts owe; few tell nothing."""
-        owed = self._awaited[Trust.PROVEN]
+        owed = self._awaited[PROVEN]
         return self._usual / owed if owed >= _MANY_OWED else float("inf")
 
     def end(self, flight: Flight, host: Host) -> None:
         """A flight has ended."""
-        self._settled.discard(flight)
+        if self._settled:
+            self._settled.discard(flight)
         self._flying[host.trust] -= 1
         self.in_flight -= 1
         host.in_flight -= 1
 
     def trust(self, host: Host, trust: Trust, silence: float = 0.0) -> None:
         """What to expect of a host has changed; `silence`: after how many seconds it was heard."""
-        if trust is Trust.PROVEN and not host.proven:
+        if trust is PROVEN and not host.proven:
             self._first_heard += 1
             gain, error = max(0.05, 1.0 / self._first_heard), silence - self._usual
             self._usual += gain * error
@@ -158,27 +160,30 @@ class Slots:
     def whose_turn(self, ready: Sequence[int], more_to_come: bool, now: float) -> Trust | None:
         """Which kind of host may start next; `ready` counts the hosts of each kind that could."""
         proven, unknown, doubtful = ready
-        unheard = self._flying[Trust.UNKNOWN] + self._flying[Trust.DOUBTFUL]
+        _, flying_unknown, flying_doubtful = self._flying
+        unheard = flying_unknown + flying_doubtful
         self.ramping = None
         if proven:
+            if not unknown and not doubtful:
+                return PROVEN
             room = self._room_beside(proven)
-            if unknown and self._flying[Trust.UNKNOWN] < room:
-                return Trust.UNKNOWN
-            if doubtful and self._flying[Trust.DOUBTFUL] < self.probes and unheard < room + self.probes:
-                return Trust.DOUBTFUL
-            return Trust.PROVEN
+            if unknown and flying_unknown < room:
+                return UNKNOWN
+            if doubtful and flying_doubtful < self.probes and unheard < room + self.probes:
+                return DOUBTFUL
+            return PROVEN
         if (unknown or doubtful) and more_to_come and unheard >= self._room(now):
             self.ramping = now + _RAMP_SECONDS / self._concurrency
             return None
         if unknown:
-            return Trust.UNKNOWN
-        return Trust.DOUBTFUL if doubtful and len(self._settled) < self._room_to_settle(more_to_come) else None
+            return UNKNOWN
+        return DOUBTFUL if doubtful and len(self._settled) < self._room_to_settle(more_to_come) else None
 
     def _room_to_settle(self, more_to_come: bool) -> int:
         """How many slots may be held by what cannot be broken off: proven hosts that must wait for a moment (a gap, a
         rate, a hold) find slots when their turn comes, and so do those that are further down in the list.
         """
-        work = self.waiting[Trust.PROVEN] + self._flying[Trust.PROVEN]
+        work = self.waiting[PROVEN] + self._flying[PROVEN]
         wanted = max(work, self._concurrency // _SETTLED if more_to_come else 0)
         return max(1, self._concurrency // _SETTLED, self._concurrency - wanted)
 
@@ -186,24 +191,23 @@ class Slots:
         """How many flights unknown hosts may have while so many proven ones are ready: with plenty of work for those, a
         tenth of all slots at most goes to the unknown and the doubtful.
         """
+        lack = AHEAD * self._concurrency - self.waiting[PROVEN]
+        if lack <= 0 and proven >= self._concurrency:
+            return self.share
         abreast = min(self.share - self.probes, (self._concurrency - proven) // _ABREAST)
-        return self.share + max(0, self._lack() // _HASTE, abreast)
+        return self.share + max(0, lack // _HASTE, abreast)
 
     @property
     def plenty(self) -> bool:
         """Whether proven hosts have work for all slots AHEAD times."""
-        return self.waiting[Trust.PROVEN] >= AHEAD * self._concurrency
-
-    def _lack(self) -> int:
-        """How many hops of proven hosts are wanting to fill all slots AHEAD times."""
-        return max(0, AHEAD * self._concurrency - self.waiting[Trust.PROVEN])
+        return self.waiting[PROVEN] >= AHEAD * self._concurrency
 
     def silent(self, hosts: Mapping[str, Host], now: float) -> list[Flight]:
         """The flights that were not heard for longer than can be expected of their hosts, oldest first."""
         found = []
         first = self._patience()
         least = min(first, PATIENCE)
-        quiet = self._quiet.seconds(now, self._gap())
+        quiet = self._quiet.seconds(now, self._gap)
         for flight, before in self._unheard.items():
             silence = now - flight.began
             if silence < least:
@@ -215,12 +219,12 @@ class Slots:
                 found.append(flight)
         return found
 
-    def evict(self, flights: Iterable[Flight], now: float) -> None:
+    def evict(self, hosts: Mapping[str, Host], flights: Iterable[Flight], now: float) -> None:
         """These flights are broken off."""
-        self._evictions.note(flights, now)
+        self._evictions.note(hosts, flights, now)
 
     def _patience_with(self, host: Host, first: float) -> float:
-        times = self._evictions.times(host.name)
+        times = host.evicted
         if host.proven:
             return host.patience * 2.0**times
         return min(PATIENCE, first * 2.0**times) if times else first

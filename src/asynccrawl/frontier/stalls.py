@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .evictions import Evictions
+from .evictions import MOST, Evictions
 from .flight import Flight
-from .host import PATIENCE
+from .host import PATIENCE, Host
 
 _STANDSTILL = PATIENCE + 0.5
 """Seconds. Whoever fetches tells of what has come twice a second."""
@@ -20,9 +20,9 @@ class Stalls:
     def __repr__(self) -> str:
         return f"<Stalls, {len(self._arriving)} answers arriving>"
 
-    def begin(self, flight: Flight, now: float) -> None:
+    def begin(self, flight: Flight, host: Host, now: float) -> None:
         """The head of an answer has come."""
-        if not self._evictions.spent(flight.key):
+        if host.evicted < MOST:
             self._arriving[flight] = now
 
     def go_on(self, flight: Flight, now: float) -> None:
@@ -30,17 +30,13 @@ class Stalls:
         if self._arriving.pop(flight, None) is not None:
             self._arriving[flight] = now
 
-    def end(self, flight: Flight, whole: bool) -> bool:
+    def end(self, flight: Flight, host: Host, whole: bool) -> bool:
         """The flight has ended; returns whether its host had been evicted, and has now sent a `whole` answer."""
         self._arriving.pop(flight, None)
-        redeemed = whole and self.suspect(flight.key)
-        if redeemed:
-            self._evictions.forget(flight.key)
-        return redeemed
-
-    def suspect(self, host: str) -> bool:
-        """Whether the host was evicted, and has sent no whole answer since."""
-        return self._evictions.times(host) > 0
+        if not host.evicted or not whole:
+            return False
+        self._evictions.forget(host)
+        return True
 
     def silent(self, now: float) -> list[Flight]:
         """The flights whose answers have stood still for too long, oldest first."""
