@@ -112,8 +112,8 @@ def test_a_host_whose_first_request_gets_nowhere_is_asked_all_the_same():
 
 def test_a_host_can_be_slowed_down_for_the_rest_of_the_run():
     frontier = Frontier(HostLimits(gap=1.0))
-    frontier.slow_down("a", 5.0)
-    frontier.slow_down("a", 2.0)  # another origin of the same key asks for less
+    frontier.slow_down("a", 5.0, -9.0)
+    frontier.slow_down("a", 2.0, -9.0)  # another origin of the same key asks for less
     for begin in (0.0, 100.0):  # its state is dropped in between
         frontier.offer(hop("a", 0), begin)
         frontier.offer(hop("a", 1), begin)
@@ -123,7 +123,7 @@ def test_a_host_can_be_slowed_down_for_the_rest_of_the_run():
         assert frontier.next(begin + 20.0) is None and frontier.hosts == 0
 
 
-def test_a_host_that_is_slowed_down_rests_from_what_was_before_it_on():
+def test_a_host_that_is_slowed_down_rests_from_then_on():
     frontier = Frontier(HostLimits(gap=1.0))
     robots = replace(hop("a"), purpose=Purpose.ROBOTS)
     frontier.gate("a", 10.0)
@@ -131,10 +131,10 @@ def test_a_host_that_is_slowed_down_rests_from_what_was_before_it_on():
     flight = start(frontier, 10.0)
     frontier.offer(hop("a", 1), 10.0)
     frontier.finish(flight, 12.0, Signal.ANSWERED)
-    frontier.slow_down("a", 5.0)
-    frontier.ungate("a", 12.0)
-    assert frontier.next(16.9) is None and frontier.wake_at() == 17.0
-    assert frontier.next(17.0) is not None
+    frontier.slow_down("a", 5.0, 12.5)
+    frontier.ungate("a", 12.5)
+    assert frontier.next(17.4) is None and frontier.wake_at() == 17.5
+    assert frontier.next(17.5) is not None
 
 
 def test_a_gap_outlives_the_idleness_of_its_host():

@@ -142,12 +142,13 @@ class Consent:
 
     def _learn(self, hop: Hop, body: bytes | None, status: int | None) -> None:
         assert hop.gates
-        self._robots.learn(hop.gates, body, status, self._state.clock())
+        now = self._state.clock()
+        self._robots.learn(hop.gates, body, status, now)
         waiting = self._parked.pop(hop.gates, [])
         for key in {parked.host for parked in waiting}:
             gap = self._robots.crawl_delay(hop.gates + "/")
             if gap and gap <= self._state.settings.hosts.of(key).max_hold:
-                self._state.frontier.slow_down(key, gap)
-            self._state.frontier.ungate(key, self._state.clock())
+                self._state.frontier.slow_down(key, gap, now)
+            self._state.frontier.ungate(key, now)
         for parked in reversed(waiting):
             self._go_on(parked)

@@ -222,9 +222,11 @@ class Frontier:
         host.hold_until = max(host.hold_until, until)
         self._place(host, now)
 
-    def slow_down(self, key: str, gap: float) -> None:
-        """Keep at least `gap` seconds between the starts of two hops of the host, for the rest of the run."""
-        self._hosts.slow_down(key, gap)
+    def slow_down(self, key: str, gap: float, now: float) -> None:
+        """From now on keep at least `gap` seconds between the starts of two hops of the host, for the whole run."""
+        host = self._hosts.get(key) or self._new(key)
+        self._hosts.slow_down(host, gap, now)
+        self._place(host, now)
 
     def gate(self, key: str, now: float) -> None:
         """Start nothing but robots hops on the host until `ungate`."""

@@ -38,11 +38,8 @@ class Hosts(dict[str, Host]):
         if self.pop(host.name, None):
             self._spare.append(host)
 
-    def slow_down(self, name: str, gap: float) -> None:
-        """Keep at least `gap` seconds between the starts of two hops of the host, from its last one on, for the rest of
-        the run.
-        """
-        gap = self._gaps[name] = max(gap, self._gaps.get(name, 0.0))  # several origins may share a key
-        if host := self.get(name):
-            before, host.spacing = host.spacing, max(host.limits.spacing, gap)
-            host.next_start += host.spacing - before
+    def slow_down(self, host: Host, gap: float, now: float) -> None:
+        """From now on keep at least `gap` seconds between the starts of two hops of the host, for the whole run."""
+        gap = self._gaps[host.name] = max(gap, self._gaps.get(host.name, 0.0))  # several origins may share a key
+        host.spacing = max(host.limits.spacing, gap)
+        host.next_start = max(host.next_start, now + host.spacing)
