@@ -8,7 +8,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,3 +125,28 @@ async def test_a_last_answer_is_believed_if_nothing_comes_behind_it(
         read.set()
         assert isinstance(found, Response) and found.doubt
         assert await found.doubt.resolved() is believed
+
+
+async def test_one_answer_too_many_ends_the_connection_before_they_fill_the_memory(tmp_path: Path):
+    """Also while the true one is not read on, such as when bytes a second are limited."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write((HEAD + b"\r\n" + BODY) * 2)
+        with suppress(ConnectionError):
+            await reader.read()
+        gone.set()
+        writer.close()
+
+    class Waiting:
+        async def spend(self, n: int) -> float:
+            async with asyncio.timeout(20.0):
+                await gone.wait()
+            return 0.0
+
+    gone = asyncio.Event()
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        fetcher = await HttpFetcher.open(LOOPBACK, tmp_path / "spool", Waiting())
+        async with aclosing(fetcher):
+            found = await outcome(fetcher, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x", 30.0)
+    assert isinstance(found, Response) and found.data == BODY

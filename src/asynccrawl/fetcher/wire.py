@@ -144,6 +144,9 @@ class Wire(ResponseHandler):
                 if self.transport is not None:
                     self.transport.close()
                 return
+        elif self._headed:
+            if self.transport is not None:
+                self.transport.abort()  # one answer too many shows it: more would only take memory until it is seen
         else:
             self._headed = True
             self.waited = monotonic() - self.asked
