@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import asynccrawl as ac
 from asynccrawl import urls
 from asynccrawl.errors import FetchError
+from asynccrawl.fetcher.request import RequestForm
 from asynccrawl.models import Reason, Response
 from asynccrawl.testing import Answer, ImageServer, picture, redirect
 
@@ -81,6 +82,42 @@ async def test_headers_go_with_every_request(server: ImageServer, tmp_path: Path
     assert headers["x-project"].encode("latin-1").decode() == "süß"
     assert (headers["accept"], headers["accept-encoding"]) == ("image/png", "identity")
     assert headers["authorization"] == "Bearer t" and headers["user-agent"] == LOOPBACK.network.user_agent
+
+
+OURS = "User-Agent: me/1\r\nAccept: image/*,*/*;q=0.1\r\nAccept-Encoding: identity\r\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "changes", "line", "host", "headers"),
+    [
+        ("http://h", {}, "/", "h", OURS),
+        ("http://h:80/x?", {}, "/x?", "h", OURS),
+        ("https://H.:8443/a b#c", {}, "/a%20b", "h:8443", OURS),
+        ("https://h:80/", {}, "/", "h:80", OURS),
+        ("http://[2001:DB8::1]:8080/", {}, "/", "[2001:db8::1]:8080", OURS),
+        ("http://m\u00fcnchen.example/\u00fc", {}, "/%C3%BC", "xn--mnchen-3ya.example", OURS),
+        ("http://u:p@h/", {}, "/", "h", OURS),
+        ("http://u:p@h/", {"user_info": True}, "/", "h", f"{OURS}Authorization: {basic('u:p')}\r\n"),
+        (
+            "http://u:p@h/",
+            {"user_info": True, "headers": {"authorization": "x", "X-A": "\u00fc"}},
+            "/", "h", f"{OURS}X-A: \u00fc\r\nAuthorization: {basic('u:p')}\r\n",
+        ),
+        (
+            "http://h/", {"headers": {"ACCEPT": "image/png"}},
+            "/", "h", "User-Agent: me/1\r\nAccept-Encoding: identity\r\nACCEPT: image/png\r\n",
+        ),
+        ("http://u:p@H:80/x?y", {"proxy": "http://p:1"}, "http://h/x?y", "h", OURS),
+        (
+            "http://h/x", {"proxy": "http://a:b@p:1"},
+            "http://h/x", "h", f"{OURS}Proxy-Authorization: {basic('a:b')}\r\n",
+        ),
+        ("https://h/x", {"proxy": "http://a:b@p:1"}, "/x", "h", OURS),
+    ],
+)  # fmt: skip
+def test_the_bytes_of_a_request(url: str, changes: dict[str, Any], line: str, host: str, headers: str):
+    form = RequestForm(ac.Network(user_agent="me/1", **changes))
+    assert form.written(url, urls.parse(url)).decode() == f"GET {line} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n"
 
 
 def test_settings_show_no_secrets():

@@ -22,6 +22,7 @@ from asynccrawl.models import Reason, Response
 from asynccrawl.settings import Limits
 from asynccrawl.testing import Answer, ImageServer
 from asynccrawl.testing.certificates import Authority
+from asynccrawl.testing.tls import Handshake
 
 from .conftest import LOOPBACK
 from .fetching import outcome
@@ -29,6 +30,12 @@ from .raw_client import soon
 
 BODY = b"\xff\xd8 not looked at here" * 100
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(BODY)
+
+
+@pytest.fixture(autouse=True)
+def kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that stands still for seconds, too, a connection is there for its next request."""
+    monkeypatch.setattr("asynccrawl.fetcher.pool.KEEPALIVE", 60.0)
 
 
 @asynccontextmanager
@@ -83,7 +90,7 @@ def test_connections_over_tls_are_closed_at_once(tmp_path: Path):
 
     async def refused() -> Response | FetchError:
         async with fetching(tmp_path, Limits(max_bytes=100_000), insecure=True) as fetcher:
-            found = await outcome(fetcher, f"https://127.0.0.1:{listening.getsockname()[1]}/x")
+            found = await outcome(fetcher, f"https://127.0.0.1:{listening.getsockname()[1]}/x", 30.0)
             assert await asyncio.to_thread(gone.wait, 15.0)
         return found
 
@@ -92,6 +99,25 @@ def test_connections_over_tls_are_closed_at_once(tmp_path: Path):
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             found = runner.run(refused())
     assert isinstance(found, FetchError) and found.reason is Reason.TOO_LARGE, found
+
+
+@pytest.mark.parametrize("tls", [None, "good"])
+@pytest.mark.parametrize(
+    "pushed", [HEAD + b"\r\n" + BODY, HEAD, b"garbage"], ids=["an answer", "half of one", "no HTTP"]
+)
+async def test_a_host_that_sends_what_nobody_asked_for_gets_no_connection_twice(
+    tmp_path: Path, pushed: bytes, tls: Handshake | None
+):
+    first = HEAD + b"\r\n" + BODY
+    async with ImageServer(tls=tls) as server, fetching(tmp_path, insecure=True) as fetcher:
+        server.add("/x", Answer(raw=first + pushed, keep_alive=True, body_drip=0.05, chunk_bytes=len(first)))
+        server.add("/y", Answer(BODY))
+        assert isinstance(await outcome(fetcher, server.url("/x")), Response)
+        await soon(lambda: bool(fetcher._client._pool._distrusted))
+        for _ in range(2):
+            found = await outcome(fetcher, server.url("/y"))
+            assert isinstance(found, Response) and found.data == BODY and not found.doubt
+    assert len({entry.connection for entry in server.audit.requests()}) == 3
 
 
 @pytest.mark.slow  # a connection rests before it is reused

@@ -58,7 +58,7 @@ class Connector(aiohttp.TCPConnector):
         self._headers = own_headers(network)
         # aiohttp would round what is above the threshold up to whole seconds.
         connect = settings.limits.connect_timeout
-        self._limits = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=math.inf)
+        self._time_limits = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=math.inf)
 
     @classmethod
     async def open(cls, settings: Settings) -> Connector:
@@ -73,7 +73,7 @@ class Connector(aiohttp.TCPConnector):
         url = URL.build(scheme=parts.scheme, authority=parts.authority, path=parts.target, encoded=True)
         request = aiohttp.ClientRequest("GET", url, loop=self._loop, **self._way(parts.scheme))
         try:
-            connection = await self.connect(request, [], self._limits)
+            connection = await self.connect(request, [], self._time_limits)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError from error
         wire = connection.protocol

@@ -14,7 +14,7 @@ from .wire import Doubt
 @dataclass(slots=True)
 class Phase:
     """The phase of one hop: `connecting`, `resolving`, `head` or `body`. `socket`: the last one that was made.
-    `doubt`: of an answer on a connection that was used before.
+    `fresh`: whether a connection was made for it. `doubt`: of an answer on a connection that was used before.
     """
 
     name: str = "connecting"

@@ -58,7 +58,11 @@ class Doubt:
 
 
 class Wire(ResponseHandler):
-    """One connection to `origin`. While it rests between two requests nothing may arrive; what does closes it."""
+    """One connection to `origin`. While it rests between two requests nothing may arrive; what does closes it.
+
+    aiohttp's base is also the queue of the heads that have come (`read`, `feed_data`, `_buffer`), hence false while it
+    is empty: compare with None.
+    """
 
     origin = ""
     connection: aiohttp.connector.Connection | None = None
