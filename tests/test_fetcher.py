@@ -78,6 +78,17 @@ async def test_framed_bodies(server: ImageServer, fetcher: HttpFetcher, answer: 
     assert got.data == BODY and got.framed
 
 
+@pytest.mark.parametrize(
+    "coding",
+    [b"", b"Transfer-Encoding: chunked, x\r\n", b"Transfer-Encoding: xchunked\r\n"],
+    ids=["none", "x", "xchunked"],
+)
+async def test_a_coding_that_is_not_chunked_marks_no_end(server: ImageServer, fetcher: HttpFetcher, coding: bytes):
+    server.add("/x", raw(b"HTTP/1.1 200 OK\r\n" + coding + b"\r\n" + BODY))
+    found = await fetcher.fetch(hop(server.url("/x")))
+    assert (found.data, found.framed) == (BODY, False)
+
+
 async def test_a_body_that_only_the_connection_ends_is_marked(server: ImageServer, fetcher: HttpFetcher):
     server.add("/x", unframed(BODY))
     got = await fetcher.fetch(hop(server.url("/x")))

@@ -38,7 +38,8 @@ class Answer:
     @property
     def framed(self) -> bool:
         """Whether it is told where the body ends, other than by the connection's end."""
-        return self.length is not None or "chunked" in self.headers.get("Transfer-Encoding", "").lower()
+        codings = ",".join(self.headers.getall("Transfer-Encoding", ()))
+        return self.length is not None or codings.rpartition(",")[2].strip().lower() == "chunked"
 
     def close(self) -> None:
         """The connection is kept for the next request if the answer has come to its end, and closed if not."""
