@@ -85,6 +85,13 @@ def test_overhead_measures_every_part():
     assert len(rows) == 13
 
 
+@pytest.mark.slow  # pictures are fetched in ten ways
+def test_fetch_measures_every_layer(tmp_path: Path):
+    out = ran("fetch.py", "--records", 40, "--rounds", 1, "--jobs", 4, "--cache", tmp_path)
+    rows = [line for line in out.splitlines() if re.search(r"  +[1-9]\d*  \(\d+ to \d+\)$", line)]
+    assert len(rows) == 5 and any("our fetcher, new connections" in row for row in rows)
+
+
 @pytest.mark.parametrize("part", ["frontier_alone", "engine_alone"])
 async def test_parts_do_all_their_work_also_beyond_what_the_frontier_queues(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
