@@ -15,6 +15,7 @@ are looked for beside this Python, on PATH, and in the variables IMG2DATASET and
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 import statistics
@@ -72,6 +73,7 @@ class Work:
         """One download into a new directory. Exits unless all of it is there."""
         scratch = Path(tempfile.mkdtemp(dir=self.root))
         dest = scratch / "out"
+        os.sync()  # else whoever brings its files to the disk brings those of the row before, too
         try:
             words = peer.words(self.urls, scratch, dest)
             cost = run(words, scratch / "log", self.server, watch_memory=warming_up)
