@@ -299,9 +299,8 @@ class Frontier:
             host.health.earn()
         host.last_next_start, host.next_start = host.next_start, now + host.spacing
         if host.spacing and not host.proven and host.in_flight == 1:
-            host.next_start += (
-                PATIENCE  # it may be long on its way (name, connection), and others would catch up with it
-            )
+            # It may be long on its way (name, connection), and others would catch up with it.
+            host.next_start += PATIENCE
         self.queued -= 1
         self._slots.waiting[host.trust] -= 1
         if host.waits:
