@@ -17,11 +17,14 @@ from urllib.parse import unquote_to_bytes
 
 import idna
 
+_SENT = "[!$&'-;=?@A-Z_a-z~]*"
 _PLAIN = re.compile(
-    r"(https?)://([a-z0-9][a-z0-9\-]{0,62}(?:\.[a-z0-9][a-z0-9\-]{0,61}[a-z0-9]){0,2}\.[a-z][a-z0-9\-]{0,61}[a-z0-9])(/[!$&'-;=?@A-Z_a-z~]*)"
+    r"(https?)://([a-z0-9][a-z0-9\-]{0,62}(?:\.[a-z0-9][a-z0-9\-]{0,61}[a-z0-9]){0,2}\.[a-z][a-z0-9\-]{0,61}[a-z0-9])(/"
+    + _SENT
+    + ")"
 )
 """What most URLs of a list look like, and how they are sent: as they stand. No host of these is an address."""
-_LEGAL = re.compile(r"(https?)://([A-Za-z0-9.:\-]+)(/[!$&'-;=?@A-Z_a-z~]*(?:%[0-9A-Fa-f]{2}[!$&'-;=?@A-Z_a-z~]*)*)")
+_LEGAL = re.compile(rf"(https?)://([A-Za-z0-9.:\-]+)(/{_SENT}(?:%[0-9A-Fa-f]{{2}}{_SENT})*)")
 """What most of the others look like, such as those with a port or an escaped blank: sent as they stand, too."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _ILLEGAL = re.compile(r"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")

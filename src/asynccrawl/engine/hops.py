@@ -43,8 +43,7 @@ class Hops:
         self._deferred = Deferred(state.quota) if state.quota else None
         self._consent = Consent(state, state.robots, self._go_on) if state.robots else None
         self.hosts = Hosts(state, backlog, self._refused)
-        self.active = 0  # hops that are carried out
-        self.flights = 0  # those of them that are being fetched
+        self.active = 0
 
     def unwanted(self, hop: Hop) -> bool:
         """Whether the hop's label has all the pictures that are wanted; then its record has got its Failure."""
@@ -139,7 +138,6 @@ class Hops:
         return answer
 
     def _free_slot(self, answer: Response | FetchError | None) -> None:
-        self.flights -= 1
         if self._state.pace:
             self._state.pace.end()
         rest = self._settings.limits.sleep

@@ -129,7 +129,6 @@ class Pass:
                 self._slots.release()
                 continue
             self._hops.active += 1
-            self._hops.flights += 1
             if self._state.pace:
                 self._state.pace.begin()
             self._group.create_task(self._hops.carry_out(flight))
@@ -141,7 +140,7 @@ class Pass:
         now, pace = self._clock(), self._state.pace
         opens = pace.open_at() if pace else now
         self._opens = opens if opens > now else None
-        return self._frontier.next(now) if self.outbox.has_room(self._hops.flights) and not self._opens else None
+        return self._frontier.next(now) if self.outbox.has_room(self._frontier.in_flight) and not self._opens else None
 
     async def _patrol(self) -> None:
         """Free slots from what has been silent for too long while better work waits."""

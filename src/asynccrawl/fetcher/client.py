@@ -38,8 +38,10 @@ class Answer:
     @property
     def framed(self) -> bool:
         """Whether it is told where the body ends, other than by the connection's end."""
+        if self.length is not None:
+            return True
         codings = ",".join(self.headers.getall("Transfer-Encoding", ()))
-        return self.length is not None or codings.rpartition(",")[2].strip().lower() == "chunked"
+        return codings.rpartition(",")[2].strip().lower() == "chunked"
 
     def close(self) -> None:
         """The connection is kept for the next request if the answer has come to its end, and closed if not."""
@@ -69,7 +71,7 @@ class Client:
 
         Raises what aiohttp raises where there is no connection, and what the parser raises where there is no answer.
         """
-        wire = await self._wire(parts)
+        wire = await self._wire(parts, phase)
         phase.name, phase.doubt = "head", wire.doubt
         try:
             return Answer(await wire.ask(self._form.written(url, parts)), wire, self._pool)
@@ -82,11 +84,12 @@ class Client:
         self._pool.close()
         await self._connector.close_all()
 
-    async def _wire(self, parts: urls.Parts) -> Wire:
+    async def _wire(self, parts: urls.Parts, phase: Phase) -> Wire:
         origin = f"{parts.scheme}://{parts.authority}"
         wire = self._pool.take(origin)
         if wire is not None:  # it is a queue, too, and false while it is empty
             return wire
+        phase.fresh = True
         try:
             wire = await self._connector.wire(parts)
         except aiohttp.ClientConnectorError as error:

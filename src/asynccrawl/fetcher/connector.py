@@ -19,11 +19,10 @@ from yarl import URL
 
 from .. import urls
 from ..errors import SettingsError
-from ..identity import proxy_of
 from ..settings import Network, Settings
 from .guard import Guard
 from .phases import current
-from .proxy import EVERYWHERE
+from .proxy import EVERYWHERE, proxy_in
 from .request import own_headers
 from .resolver import Resolver
 from .wire import Wire
@@ -54,7 +53,7 @@ class Connector(aiohttp.TCPConnector):
             socket_factory=functools.partial(_socket, guard, paced),
         )
         self._factory: Any = functools.partial(Wire, self._loop, _PACED_BUFFER if paced else _BUFFER)
-        self._proxy = proxy_of(network.proxy) if network.proxy is not None else None
+        self._proxy = proxy_in(network)
         self._headers = own_headers(network)
         # aiohttp would round what is above the threshold up to whole seconds.
         connect = settings.limits.connect_timeout
@@ -94,11 +93,6 @@ class Connector(aiohttp.TCPConnector):
         if scheme == "https" and self._proxy.authorization:
             headers["Proxy-Authorization"] = self._proxy.authorization
         return {"proxy": URL(self._proxy.url), "proxy_headers": headers}
-
-    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
-        if phase := current.get():
-            phase.fresh = True
-        return await super()._create_connection(req, traces, timeout)
 
     async def _resolve_host(self, host: str, port: int, traces: Any = None) -> Any:
         phase = current.get()

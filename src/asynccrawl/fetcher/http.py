@@ -11,7 +11,7 @@ import aiohttp
 
 from .. import urls
 from ..errors import CrawlError, FetchError
-from ..identity import product_token, proxy_of
+from ..identity import product_token
 from ..models import ROBOTS_BYTES, Hop, Purpose, Reason, Response
 from ..settings import Settings
 from ..threads import obtained
@@ -21,7 +21,7 @@ from .consent import opt_out
 from .encoding import coding_of, undo, undo_beginning
 from .guard import Guard
 from .phases import Phase, current
-from .proxy import through_proxy
+from .proxy import proxy_in, through_proxy
 from .translate import refused, retry_after, translate
 from .watch import Meter, Watch
 
@@ -45,7 +45,7 @@ class HttpFetcher:
         self._spool = spool
         self._meter = meter
         network = settings.network
-        self._proxy = proxy_of(network.proxy) if network.proxy is not None else None
+        self._proxy = proxy_in(network)
         self._product = None if network.ignore_opt_out else product_token(network.user_agent)
         self._guard = Guard(network.allow_net)
 

@@ -8,11 +8,18 @@ from __future__ import annotations
 import aiohttp
 
 from ..errors import FetchError
+from ..identity import Proxy, proxy_of
 from ..models import Reason
+from ..settings import Network
 from .phases import Phase
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 """The networks open to the connections themselves: the proxy was named on purpose, wherever it is."""
+
+
+def proxy_in(network: Network) -> Proxy | None:
+    """The proxy that the settings name, if they do."""
+    return None if network.proxy is None else proxy_of(network.proxy)
 
 
 def through_proxy(found: FetchError, error: Exception, phase: Phase, shown: str) -> FetchError:

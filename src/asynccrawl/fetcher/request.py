@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from yarl import URL
 
 from .. import urls
-from ..identity import basic, proxy_of
+from ..identity import basic
 from ..settings import Network
+from .proxy import proxy_in
 
 
 def own_headers(network: Network) -> dict[str, str]:
@@ -25,7 +26,7 @@ class RequestForm:
     """
 
     def __init__(self, network: Network) -> None:
-        proxy = proxy_of(network.proxy) if network.proxy is not None else None
+        proxy = proxy_in(network)
         self._headers = _merged(own_headers(network), network.headers)
         self._plain = _lines(self._headers)
         self._user_info = network.user_info
